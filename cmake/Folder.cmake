@@ -1,0 +1,33 @@
+# longbow_folder(<name> DEPS ...): one static library per folder of src/, by convention:
+#   x.cc          in the library
+#   x_test.cc     in <name>_test (GoogleTest), a ctest of that name
+#   x_bench.cc    in <name>_bench (Google Benchmark), built by `make bench`
+#   x_fuzz.cc     left to the fuzz preset
+function(longbow_folder name)
+  cmake_parse_arguments(F "" "" "DEPS;TEST_DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
+  file(GLOB benches CONFIGURE_DEPENDS *_bench.cc)
+  file(GLOB fuzzers CONFIGURE_DEPENDS *_fuzz.cc)
+  list(REMOVE_ITEM sources ${tests} ${benches} ${fuzzers} "")
+  if(sources)
+    add_library(longbow_${name} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(longbow_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(longbow_${name} ${scope} "${CMAKE_SOURCE_DIR}/src")
+  target_link_libraries(longbow_${name} ${scope} ${F_DEPS})
+  if(tests)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE longbow_${name} ${F_TEST_DEPS} GTest::gtest_main)
+    set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/test")
+    add_test(NAME ${name} COMMAND ${name}_test)
+  endif()
+  if(benches)
+    add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
+    target_link_libraries(${name}_bench PRIVATE longbow_${name} ${F_TEST_DEPS} benchmark::benchmark_main)
+    set_target_properties(${name}_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bench")
+  endif()
+endfunction()

@@ -1,0 +1,25 @@
+// Every ceiling of the product, in one place. What a user may change is a config key whose default stands here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace longbow::limits {
+
+inline constexpr uint32_t kDimensionMax = 65'536;
+inline constexpr uint32_t kSearchKMax = 100'000;
+inline constexpr uint32_t kEfMax = 1'000'000;
+inline constexpr size_t kQueriesPerSearchMax = 10'000;      // vectors in one batch search
+inline constexpr size_t kNameSizeMaxBytes = 1'024;          // dataset, namespace, column
+inline constexpr size_t kColumnsMax = 4'096;
+inline constexpr size_t kFilterDepthMax = 32;
+inline constexpr size_t kFilterNodesMax = 1'024;
+inline constexpr size_t kIdsPerRequestMax = 100'000;
+inline constexpr size_t kMessageSizeMaxBytes = 512u << 20;  // one gRPC message; the contract's default
+inline constexpr size_t kTicketSizeMaxBytes = 64u << 20;
+inline constexpr uint32_t kSegmentRowsMax = 1u << 20;       // rows of one segment
+inline constexpr uint32_t kTailRowsMax = 1u << 17;          // rows not yet in the graph before puts have to wait
+inline constexpr uint64_t kLogFileSizeBytes = 64u << 20;
+inline constexpr uint64_t kLogRecordSizeMaxBytes = 1u << 30;
+
+}  // namespace longbow::limits

@@ -1,0 +1,66 @@
+// What every index over the rows of one segment offers, whatever its layout.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "base/cancellation.h"
+#include "base/status.h"
+
+namespace longbow::index {
+
+using LocalId = uint32_t;  // row within a segment, from 0
+
+struct Neighbor {
+  float distance = 0;  // as model/metric.h: smaller is nearer
+  LocalId id = 0;
+
+  // Nearest first; equal distances by lower id, so that results are deterministic.
+  friend bool operator<(const Neighbor& a, const Neighbor& b) {
+    return a.distance < b.distance || (a.distance == b.distance && a.id < b.id);
+  }
+};
+
+// Which rows a reader may see: those of its pinned version that pass its predicate. Plain data, no virtual call per row.
+struct RowFilter {
+  LocalId begin = 0;                                   // rows [begin, end) exist for this reader
+  LocalId end = 0;
+  const std::atomic<uint64_t>* deleted_at = nullptr;   // [capacity]: version that deleted the row, 0 = alive; may be null
+  uint64_t version = 0;                                // the reader's version: later deletes are not seen
+  const uint64_t* passing = nullptr;                   // bitmap of rows that pass the predicate; null = all
+
+  bool Contains(LocalId id) const {
+    if (id < begin || id >= end) {
+      return false;
+    }
+    if (passing != nullptr && ((passing[id >> 6] >> (id & 63)) & 1) == 0) {
+      return false;
+    }
+    if (deleted_at != nullptr) {
+      const uint64_t died = deleted_at[id].load(std::memory_order_relaxed);
+      return died == 0 || died > version;
+    }
+    return true;
+  }
+};
+
+struct SearchOptions {
+  uint32_t k = 10;
+  uint32_t ef = 128;                             // graph indexes: beam width, raised to k; flat ones ignore it
+  RowFilter filter;
+  const Cancellation* cancellation = nullptr;    // checked inside the loop when given
+};
+
+// Thread safe for any number of searches beside the writers its implementation allows.
+class VectorIndex {
+ public:
+  virtual ~VectorIndex() = default;
+
+  // At most k rows that the filter contains, nearest first. `query`: [dimension] float32. Approximate indexes may return
+  // fewer than k although k exist: the caller decides what to do then.
+  // Errors: CANCELLED, DEADLINE_EXCEEDED.
+  virtual Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const = 0;
+};
+
+}  // namespace longbow::index

@@ -1,0 +1,42 @@
+// Requests and answers of the read paths, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/predicate.h"
+
+namespace longbow {
+
+struct ScanRequest {
+  std::string collection;
+  std::optional<uint64_t> limit;  // rows; none = all
+  Predicate filter;
+};
+
+enum class VectorFormat { kFloat32, kFloat16, kQuantized };
+
+struct SearchRequest {
+  std::string collection;
+  std::vector<std::vector<float>> vectors;  // one search each; complex vectors interleaved re, im
+  int64_t k = 10;                           // checked by the engine: 1 ..= limits::kSearchKMax
+  uint32_t ef = 0;                          // beam width of the graph search; 0 = the collection's default
+  Predicate filter;
+  std::string text_query;
+  double alpha = 1.0;                       // weight of the dense part in hybrid search
+  double graph_alpha = 0.0;
+  bool include_vectors = false;
+  VectorFormat vector_format = VectorFormat::kFloat32;
+  bool local_only = false;
+};
+
+// One row found. Best first wherever hits stand in a list: higher score, then lower ordinal.
+struct Hit {
+  uint64_t id = 0;       // what the wire shows: the id column's number, or the ordinal
+  uint64_t ordinal = 0;  // position of the row in its shard: row 0 is the first ever put
+  float score = 0;
+};
+
+}  // namespace longbow

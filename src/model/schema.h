@@ -1,0 +1,53 @@
+// What a collection's columns are and which of them mean something to the engine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/status.h"
+#include "model/metric.h"
+#include "model/row_key.h"
+
+namespace arrow {
+class Array;
+class RecordBatch;
+class Schema;
+}  // namespace arrow
+
+namespace longbow {
+
+// Immutable once built. Column roles are found by name: `id`, and `vector` (else `embedding`).
+struct CollectionSchema {
+  std::shared_ptr<arrow::Schema> columns;  // with the metadata of the first put
+  int id_column = -1;                      // -1: rows are known by their ordinal only
+  int vector_column = -1;                  // -1: a plain table, not searchable
+  uint32_t dimension = 0;                  // values per row in the vector column (2 x logical dimension for complex)
+  Metric metric = Metric::kL2;
+
+  // INVALID_ARGUMENT for an unusable id or vector type, an unknown metric, a duplicate or over-long column name, a type
+  // that cannot be stored as Parquet.
+  static Result<CollectionSchema> FromArrow(const std::shared_ptr<arrow::Schema>& schema);
+
+  // The schema after a put with `incoming` columns: new columns are added, missing ones (not id, not vector) allowed, a
+  // changed type refused: `schema mismatch: type mismatch for column "id": existing=int64, new=utf8`.
+  // Returns *this when nothing changes.
+  Result<CollectionSchema> Merge(const std::shared_ptr<arrow::Schema>& incoming) const;
+};
+
+// Full validation of rows from outside against the schema they are merged into: Arrow's ValidateFull, no null ids, no
+// null vectors or elements, no NaN or infinity. Messages name column and row.
+Status ValidateRows(const CollectionSchema& schema, const arrow::RecordBatch& rows);
+
+// Key of row `i` of an id column (integer or text types as accepted by FromArrow; not null).
+RowKey KeyAt(const arrow::Array& ids, int64_t i);
+// The key that `text` names in a collection: parsed as the id column's type, or as an ordinal where there is none.
+Result<RowKey> ParseKey(const CollectionSchema& schema, const std::string& text);
+// What search results show for a row: the integer; the number a text id spells if it is one; else the ordinal.
+uint64_t ShownId(const RowKey& key, uint64_t ordinal);
+
+// Copies rows [0, n) of the vector column as float32 into out[n * dimension]. Any numeric element type.
+Status CopyVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, float* out);
+
+}  // namespace longbow

@@ -1,0 +1,33 @@
+// Rows at rest: one Parquet file, complete and readable by any Parquet tool.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/status.h"
+
+namespace arrow {
+class RecordBatch;
+class Schema;
+}  // namespace arrow
+
+namespace longbow::storage {
+
+// What the manifest keeps of a file so that damage is seen before its bytes are used.
+struct FileDigest {
+  uint64_t size_bytes = 0;
+  uint32_t crc32c = 0;
+};
+
+// Writes the batches (all of `schema`) as one Parquet file with page checksums and the Arrow schema inside; synced before
+// it returns. The file must not exist. After an error it may exist in part: names are never used twice.
+Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path, const std::shared_ptr<arrow::Schema>& schema,
+                                    const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
+
+// Reads a file back, in order, after checking size and checksum. DATA_LOSS names file, expected and got.
+Result<std::vector<std::shared_ptr<arrow::RecordBatch>>> ReadSegmentFile(FileSystem& fs, const std::string& path, const FileDigest& digest);
+
+}  // namespace longbow::storage

@@ -1,0 +1,53 @@
+// Longbow's JSON requests (tickets, action bodies, criteria) -> model values. Input is untrusted.
+// Unknown keys are ignored, names may be aliases, numbers may come as strings where the contract's clients do so.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "model/query.h"
+
+namespace longbow::wire {
+
+// A DoGet ticket: JSON object, or the bare dataset name where the bytes do not start with '{'.
+// INVALID_ARGUMENT "invalid ticket format" (+ detail) for bad JSON, wrong types, NaN or infinity in the vector.
+Result<std::variant<ScanRequest, SearchRequest>> ParseTicket(std::string_view ticket);
+
+// The body of VectorSearch (one `search` object, plus `vectors` for a batch).
+Result<SearchRequest> ParseSearch(std::string_view body);
+
+struct SearchByIdRequest {
+  std::string collection;
+  std::string id;         // number or string on the wire
+  int64_t k = 10;
+  bool include_vectors = false;
+};
+Result<SearchByIdRequest> ParseSearchById(std::string_view body);
+
+struct DeleteRequest {
+  std::string collection;
+  std::vector<std::string> ids;   // from `id` or `ids`, numbers or strings
+};
+Result<DeleteRequest> ParseDelete(std::string_view body);
+
+// {"dataset": s} or {"name": s}; both may be given, either may be empty. Empty body = both empty.
+struct NameRequest {
+  std::string dataset;
+  std::string name;
+};
+Result<NameRequest> ParseName(std::string_view body);
+
+// Criteria of ListFlights: filters on `name` (=, !=, contains, prefix) and `rows` (comparisons). Empty = everything.
+// INVALID_ARGUMENT "Invalid criteria: ..." for anything that is not a JSON object.
+struct Criteria {
+  Predicate filter;
+  bool Matches(std::string_view name, uint64_t rows) const;
+};
+Result<Criteria> ParseCriteria(std::string_view expression);
+
+}  // namespace longbow::wire
