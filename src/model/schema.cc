@@ -1,0 +1,206 @@
+#include "model/schema.h"
+
+#include <arrow/type.h>
+#include <arrow/type_traits.h>
+#include <arrow/util/key_value_metadata.h>
+#include <arrow/util/utf8.h>
+
+#include <unordered_set>
+
+#include "base/limits.h"
+#include "model/storable_type.h"
+#include "model/type_name.h"
+
+namespace longbow {
+namespace {
+
+constexpr char kMetricKey[] = "longbow.metric";
+
+std::string Quoted(const std::string& name) { return "\"" + name + "\""; }
+
+// The metric a schema asks for; nothing if it does not say.
+Result<std::optional<Metric>> StatedMetric(const arrow::Schema& schema) {
+  if (schema.metadata() != nullptr) {
+    if (const int at = schema.metadata()->FindKey(kMetricKey); at >= 0) {
+      LB_ASSIGN(const Metric metric, ParseMetric(schema.metadata()->value(at)));
+      return std::optional<Metric>(metric);
+    }
+  }
+  return std::optional<Metric>();
+}
+
+Status CheckColumns(const arrow::Schema& schema) {
+  if (schema.num_fields() == 0) {
+    return InvalidArgument("the schema has no columns");
+  }
+  if (static_cast<size_t>(schema.num_fields()) > limits::kColumnsMax) {
+    return InvalidArgument("too many columns: at most " + std::to_string(limits::kColumnsMax) + " allowed, got " +
+                           std::to_string(schema.num_fields()));
+  }
+  std::unordered_set<std::string_view> names;
+  for (int i = 0; i < schema.num_fields(); ++i) {
+    const arrow::Field& field = *schema.field(i);
+    if (field.name().empty()) {
+      return InvalidArgument("column " + std::to_string(i) + " has no name");
+    }
+    if (field.name().size() > limits::kNameSizeMaxBytes) {
+      return InvalidArgument("name of column " + std::to_string(i) + " is too long: at most " +
+                             std::to_string(limits::kNameSizeMaxBytes) + " bytes allowed, got " + std::to_string(field.name().size()));
+    }
+    if (!arrow::util::ValidateUTF8(field.name())) {
+      return InvalidArgument("name of column " + std::to_string(i) + " is not valid UTF-8");
+    }
+    if (!names.insert(field.name()).second) {
+      return InvalidArgument("duplicate column name " + Quoted(field.name()));
+    }
+    LB_TRY(CheckStorable(field));
+  }
+  return {};
+}
+
+Status CheckId(const arrow::Field& field) {
+  const arrow::Type::type type = field.type()->id();
+  if (arrow::is_integer(type) || type == arrow::Type::STRING || type == arrow::Type::LARGE_STRING) {
+    return {};
+  }
+  return InvalidArgument("column \"id\" of type " + TypeName(*field.type()) +
+                         " cannot be an id: use an integer type, utf8 or large_utf8");
+}
+
+bool IsVectorElement(arrow::Type::type type) { return arrow::is_integer(type) || arrow::is_floating(type); }
+
+// Values per row of a vector column.
+Result<uint32_t> DimensionOf(const arrow::Field& field) {
+  const std::string what = "column " + Quoted(field.name()) + " of type " + TypeName(*field.type()) + " cannot hold vectors: ";
+  if (field.type()->id() != arrow::Type::FIXED_SIZE_LIST) {
+    return InvalidArgument(what + "FixedSizeList is needed, for example fixed_size_list<item: float32>[384]");
+  }
+  const auto& list = static_cast<const arrow::FixedSizeListType&>(*field.type());
+  if (!IsVectorElement(list.value_type()->id())) {
+    return InvalidArgument(what + "elements must be float16, float32, float64 or an integer type of 8 to 64 bits");
+  }
+  if (list.list_size() < 1 || static_cast<uint32_t>(list.list_size()) > limits::kDimensionMax) {
+    return InvalidArgument(what + "dimension must be 1 to " + std::to_string(limits::kDimensionMax));
+  }
+  return static_cast<uint32_t>(list.list_size());
+}
+
+// `vector`, else `embedding`, else -1.
+int VectorColumnOf(const arrow::Schema& schema) {
+  const int vector = schema.GetFieldIndex("vector");
+  return vector >= 0 ? vector : schema.GetFieldIndex("embedding");
+}
+
+// A batch must bring the columns that have a role, and cannot bring a role that the collection was created without.
+Status CheckRoles(const CollectionSchema& existing, const CollectionSchema& incoming) {
+  const arrow::Schema& columns = *existing.columns;
+  for (const int role : {existing.id_column, existing.vector_column}) {
+    if (role >= 0 && incoming.columns->GetFieldIndex(columns.field(role)->name()) < 0) {
+      return InvalidArgument("column " + Quoted(columns.field(role)->name()) + " is missing: the collection needs it in every put");
+    }
+  }
+  if (existing.id_column < 0 && incoming.id_column >= 0) {
+    return InvalidArgument("column \"id\" cannot be added: the collection was created without ids");
+  }
+  if (incoming.vector_column < 0) {
+    return {};
+  }
+  const std::string& vector = incoming.columns->field(incoming.vector_column)->name();
+  if (existing.vector_column < 0) {
+    return InvalidArgument("column " + Quoted(vector) + " cannot be added: the collection was created without vectors");
+  }
+  if (const std::string& known = columns.field(existing.vector_column)->name(); known != vector) {
+    return InvalidArgument("column " + Quoted(vector) + " cannot be added: the collection's vectors are in column " + Quoted(known));
+  }
+  return {};
+}
+
+Status CheckMetric(const CollectionSchema& existing, const arrow::Schema& incoming) {
+  LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(incoming));
+  if (metric && *metric != existing.metric) {
+    return InvalidArgument("metric mismatch: the collection has longbow.metric=" + std::string(MetricName(existing.metric)) +
+                           ", the put says " + std::string(MetricName(*metric)) + "; a collection's metric cannot change");
+  }
+  return {};
+}
+
+Status CheckType(const arrow::Field& existing, const arrow::Field& incoming, bool is_vector) {
+  if (existing.type()->Equals(*incoming.type())) {
+    return {};
+  }
+  if (is_vector && incoming.type()->id() == arrow::Type::FIXED_SIZE_LIST) {
+    const auto& have = static_cast<const arrow::FixedSizeListType&>(*existing.type());
+    const auto& got = static_cast<const arrow::FixedSizeListType&>(*incoming.type());
+    if (have.list_size() != got.list_size()) {
+      return InvalidArgument("dimension mismatch: expected " + std::to_string(have.list_size()) + ", got " + std::to_string(got.list_size()));
+    }
+    if (have.value_type()->Equals(*got.value_type())) {
+      return {};  // only the element's name or nullability differs
+    }
+  }
+  return InvalidArgument("schema mismatch: type mismatch for column " + Quoted(existing.name()) + ": existing=" +
+                         TypeName(*existing.type()) + ", new=" + TypeName(*incoming.type()));
+}
+
+// Fields of the collection after a put with `incoming`; the same pointers where nothing changes.
+Result<arrow::FieldVector> MergeFields(const CollectionSchema& existing, const arrow::Schema& incoming) {
+  arrow::FieldVector fields = existing.columns->fields();
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const auto match = incoming.GetFieldByName(fields[i]->name());
+    if (match != nullptr) {
+      LB_TRY(CheckType(*fields[i], *match, static_cast<int>(i) == existing.vector_column));
+    }
+    // Rows of this put may lack the value from now on.
+    if (!fields[i]->nullable() && (match == nullptr || match->nullable())) {
+      fields[i] = fields[i]->WithNullable(true);
+    }
+  }
+  for (const auto& field : incoming.fields()) {
+    if (existing.columns->GetFieldIndex(field->name()) < 0) {
+      fields.push_back(field->WithNullable(true));  // rows before this put lack it
+    }
+  }
+  return fields;
+}
+
+}  // namespace
+
+Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow::Schema>& schema) {
+  LB_TRY(CheckColumns(*schema));
+  CollectionSchema result;
+  result.columns = schema;
+  result.id_column = schema->GetFieldIndex("id");
+  if (result.id_column >= 0) {
+    LB_TRY(CheckId(*schema->field(result.id_column)));
+  }
+  result.vector_column = VectorColumnOf(*schema);
+  if (result.vector_column >= 0) {
+    LB_ASSIGN(result.dimension, DimensionOf(*schema->field(result.vector_column)));
+  }
+  LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(*schema));
+  result.metric = metric.value_or(Metric::kL2);
+  return result;
+}
+
+Result<CollectionSchema> CollectionSchema::Merge(const std::shared_ptr<arrow::Schema>& incoming) const {
+  if (incoming == columns) {
+    return *this;
+  }
+  LB_TRY(CheckColumns(*incoming));
+  LB_TRY(CheckMetric(*this, *incoming));
+  LB_ASSIGN(arrow::FieldVector fields, MergeFields(*this, *incoming));
+  CollectionSchema view;
+  view.columns = incoming;
+  view.id_column = incoming->GetFieldIndex("id");
+  view.vector_column = VectorColumnOf(*incoming);
+  LB_TRY(CheckRoles(*this, view));
+  if (fields == columns->fields()) {
+    return *this;
+  }
+  CollectionSchema merged = *this;
+  merged.columns = arrow::schema(std::move(fields), columns->metadata());
+  LB_TRY(CheckColumns(*merged.columns));
+  return merged;
+}
+
+}  // namespace longbow

@@ -1,0 +1,149 @@
+// Reading the vector column: its elements as plain memory, as float32, and checked for values that are no numbers.
+#include "model/vectors.h"
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstring>
+
+#include "model/float16.h"
+#include "model/type_name.h"
+
+namespace longbow {
+namespace {
+
+// Elements are checked in blocks: a branch-free sum per block vectorises, and only a bad block is looked at one by one.
+constexpr int64_t kCheckBlock = 1024;
+
+template <typename T, typename IsBad>
+int64_t FirstBad(const T* values, int64_t count, IsBad is_bad) {
+  for (int64_t begin = 0; begin < count; begin += kCheckBlock) {
+    const int64_t end = std::min(begin + kCheckBlock, count);
+    uint32_t bad = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      bad += is_bad(values[i]);
+    }
+    if (bad != 0) {
+      return std::find_if(values + begin, values + end, [&](T value) { return is_bad(value) != 0; }) - values;
+    }
+  }
+  return -1;
+}
+
+template <typename T>
+void Convert(const VectorElements& elements, float* out) {
+  const auto* in = static_cast<const T*>(elements.data);
+  for (int64_t i = 0; i < elements.count; ++i) {
+    out[i] = static_cast<float>(in[i]);
+  }
+}
+
+void ConvertHalf(const VectorElements& elements, float* out) {
+  const auto* in = static_cast<const uint16_t*>(elements.data);
+  for (int64_t i = 0; i < elements.count; ++i) {
+    out[i] = FloatFromHalf(in[i]);
+  }
+}
+
+}  // namespace
+
+Result<VectorElements> ElementsOf(const CollectionSchema& schema, const arrow::RecordBatch& rows) {
+  if (schema.vector_column < 0) {
+    return InvalidArgument("the collection has no vector column");
+  }
+  const arrow::Field& field = *schema.columns->field(schema.vector_column);
+  const auto column = rows.GetColumnByName(field.name());
+  if (column == nullptr) {
+    return InvalidArgument("column \"" + field.name() + "\" is missing: the collection needs it in every put");
+  }
+  const auto& expected = static_cast<const arrow::FixedSizeListType&>(*field.type());
+  if (column->type_id() != arrow::Type::FIXED_SIZE_LIST ||
+      !static_cast<const arrow::FixedSizeListType&>(*column->type()).value_type()->Equals(*expected.value_type())) {
+    return InvalidArgument("schema mismatch: type mismatch for column \"" + field.name() + "\": existing=" +
+                           TypeName(expected) + ", new=" + TypeName(*column->type()));
+  }
+  const auto& list = static_cast<const arrow::FixedSizeListArray&>(*column);
+  if (list.list_type()->list_size() != expected.list_size()) {
+    return InvalidArgument("dimension mismatch: expected " + std::to_string(expected.list_size()) + ", got " +
+                           std::to_string(list.list_type()->list_size()));
+  }
+  // Both the list and its values may be slices: each brings its own offset.
+  const arrow::Array& values = *list.values();
+  const auto& type = static_cast<const arrow::FixedWidthType&>(*values.type());
+  const int64_t width_bytes = type.bit_width() / 8;
+  const int64_t first = values.offset() + list.value_offset(0);
+  VectorElements elements;
+  elements.type = values.type_id();
+  elements.first_in_values = list.value_offset(0);
+  elements.count = list.length() * expected.list_size();
+  elements.data = elements.count == 0 ? nullptr : values.data()->buffers[1]->data() + first * width_bytes;
+  elements.list = column;
+  return elements;
+}
+
+int64_t FirstNotFinite(const VectorElements& elements) {
+  switch (elements.type) {
+    case arrow::Type::HALF_FLOAT:
+      return FirstBad(static_cast<const uint16_t*>(elements.data), elements.count,
+                      [](uint16_t bits) -> uint32_t { return (bits & 0x7c00) == 0x7c00; });
+    case arrow::Type::FLOAT:
+      // As bits: an exponent of all ones is infinity or NaN, whatever the compiler assumes of floats.
+      return FirstBad(static_cast<const uint32_t*>(elements.data), elements.count,
+                      [](uint32_t bits) -> uint32_t { return (bits & 0x7f800000u) == 0x7f800000u; });
+    case arrow::Type::DOUBLE:
+      return FirstBad(static_cast<const double*>(elements.data), elements.count,
+                      [](double value) -> uint32_t { return !(std::fabs(value) <= FLT_MAX); });
+    default:
+      return -1;
+  }
+}
+
+Status CopyVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, float* out) {
+  LB_ASSIGN(const VectorElements elements, ElementsOf(schema, rows));
+  switch (elements.type) {
+    case arrow::Type::HALF_FLOAT:
+      ConvertHalf(elements, out);
+      break;
+    case arrow::Type::FLOAT:
+      if (elements.count > 0) {
+        std::memcpy(out, elements.data, static_cast<size_t>(elements.count) * sizeof(float));
+      }
+      break;
+    case arrow::Type::DOUBLE:
+      Convert<double>(elements, out);
+      break;
+    case arrow::Type::INT8:
+      Convert<int8_t>(elements, out);
+      break;
+    case arrow::Type::UINT8:
+      Convert<uint8_t>(elements, out);
+      break;
+    case arrow::Type::INT16:
+      Convert<int16_t>(elements, out);
+      break;
+    case arrow::Type::UINT16:
+      Convert<uint16_t>(elements, out);
+      break;
+    case arrow::Type::INT32:
+      Convert<int32_t>(elements, out);
+      break;
+    case arrow::Type::UINT32:
+      Convert<uint32_t>(elements, out);
+      break;
+    case arrow::Type::INT64:
+      Convert<int64_t>(elements, out);
+      break;
+    case arrow::Type::UINT64:
+      Convert<uint64_t>(elements, out);
+      break;
+    default:
+      return Internal("vector column with elements of type id " + std::to_string(elements.type));
+  }
+  return {};
+}
+
+}  // namespace longbow
