@@ -1,0 +1,54 @@
+# The front door. `make help` lists the targets; each prints what it runs.
+PRESET ?= release
+JOBS ?= $(shell nproc)
+VENV := build/venv/bin
+export LC_ALL = C.UTF-8
+
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap build test test-isa check lint fmt bench demo dist clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## Install what a Debian 12 machine lacks to build and test (says what it does; nothing if all is there)
+	@tools/bootstrap build test
+
+build: ## Build build/release/bin/longbow (PRESET=dev, asan-ubsan or tsan for another build)
+	@tools/bootstrap build
+	@cmake --preset $(PRESET) >build/cmake-$(PRESET).log || { cat build/cmake-$(PRESET).log; exit 1; }
+	cmake --build build/$(PRESET) --parallel $(JOBS)
+
+test: build ## Build and run all tests; ends with "N passed, N failed, N skipped"
+	@tools/bootstrap test
+	@$(VENV)/python tools/run_tests --preset $(PRESET) --isa auto
+
+test-isa: build ## Run the whole suite once for each instruction set of this CPU
+	@tools/bootstrap test
+	@$(VENV)/python tools/run_tests --preset $(PRESET) --isa all
+
+check: ## What a change must pass: linters, then the suite under AddressSanitizer and UBSan
+	@tools/bootstrap build test dev
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test PRESET=asan-ubsan
+
+lint: ## Run the linters over the whole tree (formatting, types, spelling, shell, layers)
+	@tools/bootstrap dev test
+	$(VENV)/pre-commit run --all-files
+
+fmt: ## Format C++ and Python in place
+	@tools/bootstrap dev
+	git ls-files '*.h' '*.cc' | xargs --no-run-if-empty clang-format-14 -i
+	$(VENV)/ruff format
+	$(VENV)/ruff check --fix --select I
+
+bench: build ## Build and run the microbenchmarks (x_bench.cc beside the code)
+	@$(VENV)/python tools/run_bench $(PRESET)
+
+demo: build ## Load real data, ask, kill -9, recover, measure; TEXT="..." embeds a question of yours and searches
+	@demo/run $(if $(TEXT),"$(TEXT)")
+
+dist: build ## Make dist/longbow-<version>-linux-<arch>.tar.gz, which runs on a bare Debian 12
+	@$(VENV)/python tools/make_dist
+
+clean: ## Remove the builds, keep the venv
+	rm -rf build/dev build/release build/asan-ubsan build/tsan dist
