@@ -12,7 +12,8 @@ class Clock {
  public:
   virtual ~Clock() = default;
 
-  // Nanoseconds since 1970-01-01 UTC. May jump backwards when the machine's clock is set: for stamps, never for waiting.
+  // Nanoseconds since 1970-01-01 UTC. May jump backwards when the machine's clock is set: for stamps, never for
+  // waiting.
   virtual int64_t WallNowNs() = 0;
   // Never goes backwards: for deadlines and durations.
   virtual std::chrono::steady_clock::time_point SteadyNow() = 0;

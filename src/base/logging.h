@@ -1,7 +1,7 @@
 // Structured logs: one line per event, on stderr, as JSON or for people.
 //
-// The Logger is an object that bin/ builds and passes down, not a global: a test sees exactly the lines of the object it
-// made, and two nodes in one process (simulation, `longbow up`) keep their lines apart.
+// The Logger is an object that bin/ builds and passes down, not a global: a test sees exactly the lines of the object
+// it made, and two nodes in one process (simulation, `longbow up`) keep their lines apart.
 #pragma once
 
 #include <atomic>

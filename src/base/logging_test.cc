@@ -11,7 +11,8 @@ namespace {
 
 struct Captured {
   explicit Captured(LogLevel level = LogLevel::kInfo, LogFormat format = LogFormat::kJson)
-      : logger({.level = level, .format = format, .sink = [this](std::string_view line) { lines.emplace_back(line); }}) {}
+      : logger(
+            {.level = level, .format = format, .sink = [this](std::string_view line) { lines.emplace_back(line); }}) {}
   std::vector<std::string> lines;
   Logger logger;
 };
@@ -48,8 +49,7 @@ TEST(Logger, NothingInAValueCanForgeALine) {
   Captured log;
   log.logger.Info("bad\nname", {{"name", "a\"b\\c\n{\"level\":\"error\"}\x01"}});
   ASSERT_EQ(log.lines.size(), 1u);
-  EXPECT_EQ(AfterLevel(log.lines[0]),
-            R"("message":"bad\nname","name":"a\"b\\c\n{\"level\":\"error\"}\u0001"})");
+  EXPECT_EQ(AfterLevel(log.lines[0]), R"("message":"bad\nname","name":"a\"b\\c\n{\"level\":\"error\"}\u0001"})");
 }
 
 TEST(Logger, NumbersThatJsonCannotHoldAreNull) {

@@ -51,10 +51,12 @@ void AppendProcessFamilies(std::vector<prometheus::MetricFamily>& families) {
   const ProcessStats stats = ReadProcessStats();
   const auto number = [](uint64_t value) { return static_cast<double>(value); };
   AppendProcessFamily("process_cpu_seconds_total", "User and system CPU time.", Counter, stats.cpu_seconds, families);
-  AppendProcessFamily("process_resident_memory_bytes", "Resident memory.", Gauge, number(stats.resident_bytes), families);
+  AppendProcessFamily("process_resident_memory_bytes", "Resident memory.", Gauge, number(stats.resident_bytes),
+                      families);
   AppendProcessFamily("process_virtual_memory_bytes", "Virtual memory.", Gauge, number(stats.virtual_bytes), families);
   AppendProcessFamily("process_open_fds", "Open file descriptors.", Gauge, number(stats.open_files), families);
-  AppendProcessFamily("process_max_fds", "Limit of open file descriptors.", Gauge, number(stats.open_files_max), families);
+  AppendProcessFamily("process_max_fds", "Limit of open file descriptors.", Gauge, number(stats.open_files_max),
+                      families);
   AppendProcessFamily("process_threads", "Threads.", Gauge, number(stats.threads), families);
   AppendProcessFamily("process_start_time_seconds", "Start of the process, seconds since 1970.", Gauge,
                       stats.start_time_seconds, families);

@@ -55,9 +55,9 @@ ProcessStats ReadProcessStats() {
     uint64_t user_ticks = 0, system_ticks = 0, start_ticks = 0, resident_pages = 0;
     skip(11);  // state to cmajflt: fields 3 to 13
     fields >> user_ticks >> system_ticks;
-    skip(4);   // cutime to nice: fields 16 to 19
+    skip(4);  // cutime to nice: fields 16 to 19
     fields >> stats.threads;
-    skip(1);   // itrealvalue
+    skip(1);  // itrealvalue
     fields >> start_ticks >> stats.virtual_bytes >> resident_pages;
     const auto ticks_per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
     stats.cpu_seconds = static_cast<double>(user_ticks + system_ticks) / ticks_per_second;

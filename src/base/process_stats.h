@@ -12,7 +12,7 @@ struct ProcessStats {
   uint64_t resident_bytes = 0;
   uint64_t virtual_bytes = 0;
   uint64_t open_files = 0;
-  uint64_t open_files_max = 0;    // the soft limit
+  uint64_t open_files_max = 0;  // the soft limit
   uint64_t threads = 0;
 };
 

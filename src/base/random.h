@@ -8,9 +8,9 @@
 
 namespace longbow {
 
-// xoshiro256** by Blackman and Vigna ("Scrambled linear pseudorandom number generators", 2018), its state filled from one
-// 64-bit seed by SplitMix64. Not for secrets. For one thread at a time; a copy continues the same sequence on its own.
-// The std distributions are not used because their results differ between standard libraries.
+// xoshiro256** by Blackman and Vigna ("Scrambled linear pseudorandom number generators", 2018), its state filled from
+// one 64-bit seed by SplitMix64. Not for secrets. For one thread at a time; a copy continues the same sequence on its
+// own. The std distributions are not used because their results differ between standard libraries.
 class Random {
  public:
   using result_type = uint64_t;

@@ -24,9 +24,10 @@ TEST(ThreadPool, FullQueueIsResourceExhausted) {
   std::promise<void> started, release;
   ThreadPool pool({.name = "full", .threads = 1, .queue_max = 2});
   ASSERT_TRUE(pool.Submit([&] {
-    started.set_value();
-    release.get_future().wait();
-  }).ok());
+                    started.set_value();
+                    release.get_future().wait();
+                  })
+                  .ok());
   started.get_future().wait();
   std::atomic<int> ran = 0;
   EXPECT_TRUE(pool.Submit([&] { ++ran; }).ok());
@@ -51,10 +52,11 @@ TEST(ThreadPool, ThreadsCarryTheName) {
   std::promise<std::string> name;
   ThreadPool pool({.name = "a-name-longer-than-the-kernel-keeps", .threads = 1});
   ASSERT_TRUE(pool.Submit([&] {
-    char buffer[16] = {};
-    pthread_getname_np(pthread_self(), buffer, sizeof(buffer));
-    name.set_value(buffer);
-  }).ok());
+                    char buffer[16] = {};
+                    pthread_getname_np(pthread_self(), buffer, sizeof(buffer));
+                    name.set_value(buffer);
+                  })
+                  .ok());
   EXPECT_EQ(name.get_future().get(), "a-name-longer-0");
 }
 
