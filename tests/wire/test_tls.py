@@ -1,0 +1,106 @@
+"""TLS and mTLS on both Flight ports, with certificates made on the spot."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import ipaddress
+
+import numpy as np
+import pyarrow.flight as flight
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+import flight_calls as fc
+
+
+@dataclasses.dataclass
+class Certificate:
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def make_certificate(name: str, signer: Certificate | None = None) -> Certificate:
+    """An authority without `signer`, else a certificate for 127.0.0.1 signed by it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(signer.certificate.subject if signer else subject)
+               .public_key(key.public_key()).serial_number(x509.random_serial_number())
+               .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(hours=1))
+               .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True))
+    if signer:
+        builder = builder.add_extension(x509.SubjectAlternativeName(
+            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    return Certificate(builder.sign(signer.key if signer else key, hashes.SHA256()), key)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Certificate:
+    return make_certificate("test authority")
+
+
+@pytest.fixture
+def files(tmp_path, authority):
+    """Paths of the server's certificate and key, and of the authority."""
+    own = make_certificate("server", authority)
+    paths = {"cert": tmp_path / "server.pem", "key": tmp_path / "server.key", "ca": tmp_path / "ca.pem"}
+    for path, data in zip(paths.values(), (own.pem, own.key_pem, authority.pem)):
+        path.write_bytes(data)
+    return paths
+
+
+def use(port: int, rng, **credentials) -> None:
+    with flight.connect(f"grpc+tls://127.0.0.1:{port}", **credentials) as client:
+        vectors = rng.random((2_000, 64), np.float32)
+        fc.put(client, f"d{port}", fc.vector_table(vectors))
+        assert fc.scan(client, f"d{port}").num_rows == 2_000
+        assert fc.search(client, f"d{port}", vectors[11], 1)[0][0] == 11
+
+
+def test_tls(make_server, files, authority, rng):
+    server = make_server(tls_cert=files["cert"], tls_key=files["key"])
+    for port in (server.data_port, server.meta_port):
+        use(port, rng, tls_root_certs=authority.pem)
+        with pytest.raises(flight.FlightUnavailableError):
+            use(port, rng, tls_root_certs=make_certificate("somebody else").pem)
+        with flight.connect(f"grpc://127.0.0.1:{port}") as plain, pytest.raises(flight.FlightUnavailableError):
+            fc.names(plain)
+    assert server.alive()
+
+
+def test_mutual_tls(make_server, files, authority, rng):
+    server = make_server(tls_cert=files["cert"], tls_key=files["key"], tls_client_ca=files["ca"])
+    known, stranger = make_certificate("client", authority), make_certificate("client", make_certificate("other authority"))
+    for port in (server.data_port, server.meta_port):
+        use(port, rng, tls_root_certs=authority.pem, cert_chain=known.pem, private_key=known.key_pem)
+        with pytest.raises(flight.FlightUnavailableError):
+            use(port, rng, tls_root_certs=authority.pem)
+        with pytest.raises(flight.FlightUnavailableError):
+            use(port, rng, tls_root_certs=authority.pem, cert_chain=stranger.pem, private_key=stranger.key_pem)
+    assert server.alive()
+
+
+@pytest.mark.parametrize("break_it", ["missing file", "no key", "not PEM"])
+def test_unusable_certificates_are_refused_at_start(make_server, files, tmp_path, break_it):
+    options = {"tls_cert": files["cert"], "tls_key": files["key"]}
+    if break_it == "missing file":
+        options["tls_cert"] = tmp_path / "absent.pem"
+    elif break_it == "no key":
+        del options["tls_key"]
+    else:
+        files["cert"].write_text("this is no certificate\n")
+    failed = make_server(start=False, **options).refuse_to_start()
+    named = {"missing file": "absent.pem", "no key": "tls-key", "not PEM": "server.pem"}[break_it]
+    assert named in failed.log.replace("_", "-"), failed.log
