@@ -18,9 +18,12 @@ inline constexpr size_t kFilterNodesMax = 1'024;
 inline constexpr size_t kIdsPerRequestMax = 100'000;
 inline constexpr size_t kMessageSizeMaxBytes = 512u << 20;  // one gRPC message; the contract's default
 inline constexpr size_t kTicketSizeMaxBytes = 64u << 20;
+inline constexpr size_t kStreamUnacknowledgedMaxBytes = 64u << 20;  // of one put stream before it is read on
+inline constexpr size_t kStreamUnacknowledgedMax = 256;             // batches, likewise
 inline constexpr uint32_t kSegmentRowsMax = 1u << 20;       // rows of one segment
 inline constexpr uint32_t kTailRowsMax = 1u << 17;          // rows not yet in the graph before puts have to wait
 inline constexpr uint64_t kLogFileSizeBytes = 64u << 20;
 inline constexpr uint64_t kLogRecordSizeMaxBytes = 1u << 30;
+inline constexpr uint64_t kLogQueueSizeMaxBytes = 1u << 30;   // bodies that wait for the log's thread
 
 }  // namespace longbow::limits

@@ -1,0 +1,33 @@
+// A named set of rows: one shard, and what its writers agreed on but the log has not confirmed yet.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "base/ids.h"
+#include "engine/shard.h"
+#include "model/schema.h"
+
+namespace longbow::engine {
+
+// Shared by the catalog, the applying thread and requests in flight. A dropped one lives until the last lets go.
+struct Collection {
+  Collection(std::string collection_name, ShardId shard_id, const CollectionSchema& schema, const SegmentOptions& options)
+      : name(std::move(collection_name)), shard(shard_id, schema, options), proposed_schema(schema) {}
+
+  const std::string name;
+  Shard shard;
+
+  // Entries are checked against the state after all entries proposed before them, and enter the log in that order.
+  std::mutex propose_mu;
+  CollectionSchema proposed_schema;  // guarded by propose_mu
+  LogIndex last_index;               // guarded by propose_mu
+  bool dropped = false;              // guarded by propose_mu
+
+  std::atomic<uint64_t> entries_in_flight{0};  // proposed, not yet applied
+};
+
+}  // namespace longbow::engine

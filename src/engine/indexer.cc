@@ -1,0 +1,98 @@
+#include "engine/indexer.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <chrono>
+
+namespace longbow::engine {
+namespace {
+
+constexpr int kIndexNice = 5;
+constexpr std::chrono::seconds kRoomWaitMax{10};
+
+}  // namespace
+
+Indexer::Indexer(uint32_t threads, Source collections) : collections_(std::move(collections)) {
+  for (uint32_t i = 0; i < threads; ++i) {
+    threads_.emplace_back([this] { Run(); });
+    pthread_setname_np(threads_.back().native_handle(), "index");
+  }
+}
+
+void Indexer::Wake() {
+  {
+    std::lock_guard lock(mu_);
+    ++wakes_;
+  }
+  work_.notify_all();
+}
+
+Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation) {
+  const auto give_up = std::chrono::steady_clock::now() + kRoomWaitMax;
+  std::unique_lock lock(mu_);
+  while (collection.shard.Pin()->TailRows() >= rows_max) {
+    if (cancellation != nullptr) {
+      LB_TRY(cancellation->Check());
+    }
+    if (stopping_) {
+      return Unavailable("the server is stopping");
+    }
+    if (std::chrono::steady_clock::now() >= give_up) {
+      return ResourceExhausted("the index of '" + collection.name + "' is " + std::to_string(collection.shard.Pin()->TailRows()) +
+                               " rows behind (limit " + std::to_string(rows_max) + "): retry in 5 s");
+    }
+    progress_.wait_for(lock, std::chrono::milliseconds(20));
+  }
+  return {};
+}
+
+void Indexer::Stop() {
+  {
+    std::lock_guard lock(mu_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  progress_.notify_all();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) {
+      thread.join();
+    }
+  }
+}
+
+void Indexer::Run() {
+  // Linux keeps a nice value per thread; failing to lower it costs fairness only.
+  (void)setpriority(PRIO_PROCESS, 0, kIndexNice);
+  std::unique_lock lock(mu_);
+  while (!stopping_) {
+    const uint64_t seen = wakes_;
+    lock.unlock();
+    const bool worked = LinkSome();
+    lock.lock();
+    if (worked) {
+      progress_.notify_all();
+    } else {
+      work_.wait(lock, [&] { return stopping_ || wakes_ != seen; });
+    }
+  }
+}
+
+// One piece of work of each collection; false if there was none.
+bool Indexer::LinkSome() {
+  bool worked = false;
+  for (const auto& collection : collections_()) {
+    const std::shared_ptr<const View> view = collection->shard.Pin();
+    for (const SegmentView& segment : view->segments) {
+      const Segment::Work work = segment.segment->ClaimWork(segment.rows);
+      if (!work.empty()) {
+        segment.segment->Link(work);
+        worked = true;
+        break;
+      }
+    }
+  }
+  return worked;
+}
+
+}  // namespace longbow::engine

@@ -1,0 +1,45 @@
+// Links rows into their graphs behind the acknowledgements.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/cancellation.h"
+#include "base/status.h"
+#include "engine/collection.h"
+
+namespace longbow::engine {
+
+// Threads of low priority: searches and puts go first. Runs from construction to Stop. Thread safe.
+class Indexer {
+ public:
+  // `collections`: whose rows to link; called whenever there may be work.
+  using Source = std::function<std::vector<std::shared_ptr<Collection>>()>;
+  Indexer(uint32_t threads, Source collections);
+  ~Indexer() { Stop(); }
+
+  // Rows were published somewhere.
+  void Wake();
+  // Waits until fewer than `rows_max` rows of the collection stand outside its graphs.
+  // CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds without a deadline.
+  Status WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation);
+  void Stop();
+
+ private:
+  void Run();
+  bool LinkSome();
+
+  const Source collections_;
+  std::mutex mu_;
+  std::condition_variable work_;      // rows were published
+  std::condition_variable progress_;  // rows were linked
+  uint64_t wakes_ = 0;                // guarded by mu_
+  bool stopping_ = false;             // guarded by mu_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace longbow::engine

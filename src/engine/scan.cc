@@ -1,0 +1,175 @@
+#include "engine/scan.h"
+
+#include <arrow/api.h>
+#include <arrow/compute/api.h>
+#include <arrow/util/byte_size.h>
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "engine/arrow_status.h"
+
+namespace longbow::engine {
+namespace {
+
+constexpr int64_t kFirstBatchSizeBytes = 2 << 20;
+constexpr int64_t kFirstBatchRowsMin = 4096;
+constexpr int64_t kBatchRowsMax = 65536;
+constexpr int64_t kBatchSizeMaxBytes = 16 << 20;  // larger messages are slower to send than two of half the size
+
+int64_t AverageRowBytes(const arrow::RecordBatch& rows) {
+  const int64_t size_bytes = arrow::util::ReferencedBufferSize(rows).ValueOr(0);
+  return std::max<int64_t>(1, size_bytes / std::max<int64_t>(1, rows.num_rows()));
+}
+
+// The ids that are all a filter asks for; none if it asks for anything else.
+std::optional<std::vector<RowKey>> AskedIds(const CollectionSchema& schema, const Predicate& filter) {
+  const Predicate* leaf = &filter;
+  while (leaf->op == Predicate::Op::kAnd && leaf->children.size() == 1) {
+    leaf = &leaf->children.front();
+  }
+  const bool by_value = leaf->op == Predicate::Op::kEq || leaf->op == Predicate::Op::kIn;
+  if (!by_value || schema.id_column < 0 || leaf->field != schema.columns->field(schema.id_column)->name()) {
+    return std::nullopt;
+  }
+  std::vector<RowKey> keys;
+  for (const std::string& value : leaf->values) {
+    Result<RowKey> key = ParseKey(schema, value);
+    if (!key.ok()) {
+      return std::nullopt;  // let the predicate say what is wrong with the value
+    }
+    keys.push_back(std::move(*key));
+  }
+  return keys;
+}
+
+}  // namespace
+
+ScanCursor::ScanCursor(std::shared_ptr<const View> view, filter::BoundPredicate predicate, std::optional<uint64_t> limit)
+    : view_(std::move(view)), predicate_(std::move(predicate)), rows_left_(limit.value_or(std::numeric_limits<uint64_t>::max())) {}
+
+Result<std::unique_ptr<ScanCursor>> ScanCursor::Open(const Shard& shard, const ScanRequest& request) {
+  std::shared_ptr<const View> view = shard.Pin();
+  LB_ASSIGN(filter::BoundPredicate predicate, filter::BoundPredicate::Bind(request.filter, *view->schema->columns));
+  std::optional<std::vector<uint64_t>> ordinals;
+  if (const auto keys = AskedIds(*view->schema, request.filter)) {
+    Shard::LocatedAll located = shard.LocateAll(*keys);
+    view = std::move(located.view);
+    ordinals = std::move(located.ordinals);
+  }
+  std::unique_ptr<ScanCursor> cursor(new ScanCursor(std::move(view), std::move(predicate), request.limit));
+  cursor->ordinals_ = std::move(ordinals);
+  return cursor;
+}
+
+Selection ScanCursor::Wanted(const SegmentView& segment, const Chunk& chunk) const {
+  const auto rows = static_cast<uint32_t>(chunk.rows->num_rows());
+  Selection wanted;
+  wanted.bits.assign((rows + 63) / 64, 0);
+  if (ordinals_) {
+    const uint64_t first = segment.segment->first_ordinal() + chunk.first_row;
+    for (auto it = std::lower_bound(ordinals_->begin(), ordinals_->end(), first); it != ordinals_->end() && *it < first + rows; ++it) {
+      wanted.bits[(*it - first) >> 6] |= uint64_t{1} << ((*it - first) & 63);
+      ++wanted.count;
+    }
+    return wanted;
+  }
+  predicate_.Evaluate(*chunk.rows, wanted.bits.data(), 0);
+  const index::RowFilter visible = view_->FilterOf(segment);
+  for (uint32_t row = 0; row < rows; ++row) {
+    if (!visible.Contains(chunk.first_row + row)) {
+      wanted.bits[row >> 6] &= ~(uint64_t{1} << (row & 63));
+    }
+  }
+  for (const uint64_t word : wanted.bits) {
+    wanted.count += static_cast<uint64_t>(std::popcount(word));
+  }
+  return wanted;
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ScanCursor::Take(const Chunk& chunk, const Selection& wanted) const {
+  LB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> rows, ConformTo(*view_->schema, *chunk.rows));
+  if (wanted.count == static_cast<uint64_t>(rows->num_rows())) {
+    return rows;
+  }
+  const auto bytes = arrow::Buffer::Wrap(wanted.bits.data(), wanted.bits.size());
+  const auto mask = std::make_shared<arrow::BooleanArray>(rows->num_rows(), bytes);
+  const auto filtered = arrow::compute::Filter(rows, mask);
+  if (filtered.ok()) {
+    return filtered->record_batch();
+  }
+  // A type that the filter kernel does not know: cut out the runs of wanted rows and join them.
+  std::vector<std::shared_ptr<arrow::RecordBatch>> runs;
+  const auto is_wanted = [&](int64_t row) { return (wanted.bits[row >> 6] >> (row & 63) & 1) != 0; };
+  for (int64_t row = 0; row < rows->num_rows();) {
+    const int64_t begin = row;
+    const bool run = is_wanted(row);
+    while (row < rows->num_rows() && is_wanted(row) == run) {
+      ++row;
+    }
+    if (run) {
+      runs.push_back(rows->Slice(begin, row - begin));
+    }
+  }
+  LB_ASSIGN_ARROW(std::shared_ptr<arrow::RecordBatch> joined, arrow::ConcatenateRecordBatches(runs));
+  return joined;
+}
+
+// Leaves pending_ null only at the end of the view.
+Status ScanCursor::LoadNextChunk() {
+  while (pending_ == nullptr && segment_ < view_->segments.size()) {
+    const SegmentView& segment = view_->segments[segment_];
+    if (chunk_ == segment.chunks.count) {
+      ++segment_;
+      chunk_ = 0;
+      continue;
+    }
+    const Chunk& chunk = segment.chunks.begin()[chunk_++];
+    const Selection wanted = Wanted(segment, chunk);
+    if (wanted.count > 0) {
+      LB_ASSIGN(pending_, Take(chunk, wanted));
+    }
+  }
+  return {};
+}
+
+Result<std::shared_ptr<arrow::RecordBatch>> ScanCursor::Next(const Cancellation* cancellation) {
+  std::vector<std::shared_ptr<arrow::RecordBatch>> parts;
+  int64_t rows = 0;
+  while (rows_left_ > 0 && (batch_rows_ == 0 || rows < batch_rows_)) {
+    if (cancellation != nullptr) {
+      LB_TRY(cancellation->Check());
+    }
+    LB_TRY(LoadNextChunk());
+    if (pending_ == nullptr) {
+      break;
+    }
+    if (batch_rows_ == 0) {
+      const int64_t row_bytes = AverageRowBytes(*pending_);
+      batch_rows_max_ = std::clamp<int64_t>(kBatchSizeMaxBytes / row_bytes, 1, kBatchRowsMax);
+      batch_rows_ = std::min(batch_rows_max_, std::max(kFirstBatchSizeBytes / row_bytes, kFirstBatchRowsMin));
+    }
+    const int64_t room = std::min<int64_t>(batch_rows_ - rows, static_cast<int64_t>(std::min<uint64_t>(rows_left_, kBatchRowsMax)));
+    // A large chunk is cut, small ones are joined; but joining copies, so a batch that is half full goes as it is.
+    if (rows > 0 && (pending_->num_rows() > room || rows * 2 >= batch_rows_)) {
+      break;
+    }
+    const int64_t count = std::min(room, pending_->num_rows());
+    parts.push_back(count == pending_->num_rows() ? pending_ : pending_->Slice(0, count));
+    pending_ = count == pending_->num_rows() ? nullptr : pending_->Slice(count);
+    rows += count;
+    rows_left_ -= static_cast<uint64_t>(count);
+  }
+  if (parts.empty()) {
+    return std::shared_ptr<arrow::RecordBatch>();
+  }
+  batch_rows_ = std::min(batch_rows_ * 2, batch_rows_max_);
+  if (parts.size() == 1) {
+    return parts.front();
+  }
+  LB_ASSIGN_ARROW(std::shared_ptr<arrow::RecordBatch> joined, arrow::ConcatenateRecordBatches(parts));
+  return joined;
+}
+
+}  // namespace longbow::engine

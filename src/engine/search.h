@@ -1,0 +1,38 @@
+// The one search function: Flight, gRPC and tests come through here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/cancellation.h"
+#include "base/status.h"
+#include "engine/view.h"
+#include "model/query.h"
+
+namespace longbow::engine {
+
+struct SearchDefaults {
+  uint32_t ef = 128;
+};
+
+// Answer to one query vector.
+struct QueryResult {
+  std::vector<Hit> hits;              // best first
+  std::vector<std::string> vectors;   // with include_vectors: the element bytes of each hit's vector, as they were put
+};
+
+// One result per query vector, in order. Every live row of the view that passes the filter is a candidate, whether it is
+// in a graph yet or not; k rows come back whenever k exist.
+// Errors: INVALID_ARGUMENT (k, dimension, filter, NaN), FAILED_PRECONDITION (no vector column), UNIMPLEMENTED (text_query),
+// CANCELLED, DEADLINE_EXCEEDED. Thread safe.
+Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
+                                        const Cancellation* cancellation);
+
+// The stored vector of a row as float32 [dimension].
+Result<std::vector<float>> VectorOf(const View& view, uint64_t ordinal);
+// The number a client sees for a row.
+uint64_t ShownIdOf(const View& view, uint64_t ordinal);
+
+}  // namespace longbow::engine

@@ -1,0 +1,160 @@
+#include "engine/segment.h"
+
+#include <arrow/api.h>
+
+#include <algorithm>
+
+#include "engine/arrow_status.h"
+
+namespace longbow::engine {
+namespace {
+
+constexpr uint32_t kSmallChunkRows = 1024;      // chunks below this are joined ...
+constexpr size_t kSmallChunksMax = 256;         // ... once so many stand at the end
+constexpr uint32_t kWorkRows = 64;              // rows an index thread links at a time
+
+// A part of the vector array as an Arrow buffer: the column is stored once.
+class VectorView final : public arrow::Buffer {
+ public:
+  VectorView(std::shared_ptr<const index::VectorRows> rows, const float* data, int64_t size_bytes)
+      : Buffer(reinterpret_cast<const uint8_t*>(data), size_bytes), rows_(std::move(rows)) {}
+
+ private:
+  std::shared_ptr<const index::VectorRows> rows_;
+};
+
+// float32 columns are served from the vector array; other element types keep their column and are indexed as float32.
+bool ServedFromVectors(const CollectionSchema& schema) {
+  const auto& type = *schema.columns->field(schema.vector_column)->type();
+  return type.field(0)->type()->id() == arrow::Type::FLOAT;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& schema, const arrow::RecordBatch& rows) {
+  const int count = schema.columns->num_fields();
+  if (rows.schema()->Equals(*schema.columns, false)) {
+    return arrow::RecordBatch::Make(schema.columns, rows.num_rows(), rows.columns());
+  }
+  std::vector<std::shared_ptr<arrow::Array>> columns(count);
+  for (int i = 0; i < count; ++i) {
+    const auto& field = schema.columns->field(i);
+    columns[i] = rows.GetColumnByName(field->name());
+    if (columns[i] == nullptr) {
+      LB_ASSIGN_ARROW(columns[i], arrow::MakeArrayOfNull(field->type(), rows.num_rows()));
+    }
+  }
+  return arrow::RecordBatch::Make(schema.columns, rows.num_rows(), std::move(columns));
+}
+
+Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema, const SegmentOptions& options, uint64_t first_ordinal) {
+  std::shared_ptr<Segment> segment(new Segment(first_ordinal, options.rows_max));
+  if (segment->deleted_at_.data() == nullptr) {
+    return ResourceExhausted("no memory for a new segment of " + std::to_string(options.rows_max) + " rows");
+  }
+  segment->chunks_ = std::make_shared<ChunkList>(16);
+  if (schema.vector_column >= 0) {
+    LB_ASSIGN(segment->vectors_, index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric, *options.kernels));
+    LB_ASSIGN(segment->graph_, index::Hnsw::Create(segment->vectors_, options.graph));
+  }
+  return segment;
+}
+
+Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows) {
+  const auto count = static_cast<uint32_t>(rows->num_rows());
+  std::shared_ptr<arrow::RecordBatch> chunk = rows;
+  if (vectors_ != nullptr) {
+    float* target = vectors_->MutableRow(rows_);
+    LB_TRY(CopyVectors(schema, *rows, target));
+    vectors_->FinishRows(rows_, rows_ + count);
+    if (ServedFromVectors(schema)) {
+      const auto& type = schema.columns->field(schema.vector_column)->type();
+      const int64_t values = static_cast<int64_t>(count) * schema.dimension;
+      auto view = std::make_shared<VectorView>(vectors_, target, values * static_cast<int64_t>(sizeof(float)));
+      auto elements = std::make_shared<arrow::FloatArray>(values, std::move(view));
+      auto column = std::make_shared<arrow::FixedSizeListArray>(type, count, std::move(elements));
+      LB_ASSIGN_ARROW(chunk, rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column), column));
+    }
+  }
+  AppendChunk({rows_, std::move(chunk)});
+  rows_ += count;
+  small_chunks_at_end_ = count < kSmallChunkRows ? small_chunks_at_end_ + 1 : 0;
+  if (small_chunks_at_end_ >= kSmallChunksMax) {
+    return MergeSmallChunks(schema);
+  }
+  return {};
+}
+
+void Segment::AppendChunk(Chunk chunk) {
+  if (chunks_->full()) {
+    auto larger = std::make_shared<ChunkList>(std::max<size_t>(16, chunk_count_ * 2));
+    for (const Chunk& old : chunks()) {
+      larger->Append(old);
+    }
+    chunks_ = std::move(larger);
+  }
+  chunks_->Append(std::move(chunk));
+  ++chunk_count_;
+}
+
+// Single-row puts would otherwise leave a batch of their own each, at kilobytes a row.
+Status Segment::MergeSmallChunks(const CollectionSchema& schema) {
+  const Chunks old = chunks();
+  const Chunk* first_small = old.end() - small_chunks_at_end_;
+  std::vector<std::shared_ptr<arrow::RecordBatch>> small;
+  for (const Chunk* chunk = first_small; chunk != old.end(); ++chunk) {
+    LB_ASSIGN(auto rows, ConformTo(schema, *chunk->rows));
+    small.push_back(std::move(rows));
+  }
+  std::vector<std::shared_ptr<arrow::Array>> columns(schema.columns->num_fields());
+  for (int i = 0; i < schema.columns->num_fields(); ++i) {
+    if (i == schema.vector_column && ServedFromVectors(schema)) {
+      const int64_t values = static_cast<int64_t>(rows_ - first_small->first_row) * schema.dimension;
+      auto view = std::make_shared<VectorView>(vectors_, vectors_->row(first_small->first_row), values * static_cast<int64_t>(sizeof(float)));
+      auto elements = std::make_shared<arrow::FloatArray>(values, std::move(view));
+      columns[i] = std::make_shared<arrow::FixedSizeListArray>(schema.columns->field(i)->type(), rows_ - first_small->first_row, std::move(elements));
+      continue;
+    }
+    std::vector<std::shared_ptr<arrow::Array>> parts;
+    for (const auto& rows : small) {
+      parts.push_back(rows->column(i));
+    }
+    LB_ASSIGN_ARROW(columns[i], arrow::Concatenate(parts));
+  }
+  auto merged = arrow::RecordBatch::Make(schema.columns, rows_ - first_small->first_row, std::move(columns));
+  auto list = std::make_shared<ChunkList>(std::max<size_t>(16, chunk_count_));
+  for (const Chunk* chunk = old.begin(); chunk != first_small; ++chunk) {
+    list->Append(*chunk);
+  }
+  list->Append({first_small->first_row, std::move(merged)});
+  chunk_count_ = static_cast<size_t>(first_small - old.begin()) + 1;
+  chunks_ = std::move(list);
+  small_chunks_at_end_ = 0;
+  return {};
+}
+
+Segment::Work Segment::ClaimWork(uint32_t published) {
+  if (!searchable()) {
+    return {};
+  }
+  std::lock_guard lock(work_mu_);
+  const Work work{next_claim_, std::min(published, next_claim_ + kWorkRows)};
+  if (work.begin >= work.end) {
+    return {};
+  }
+  next_claim_ = work.end;
+  claims_in_flight_.insert(work.begin);
+  return work;
+}
+
+void Segment::Link(Work work) {
+  for (uint32_t row = work.begin; row < work.end; ++row) {
+    graph_->Insert(row);
+  }
+  std::lock_guard lock(work_mu_);
+  claims_in_flight_.erase(work.begin);
+  const uint32_t linked = claims_in_flight_.empty() ? next_claim_ : *claims_in_flight_.begin();
+  indexed_rows_.store(linked, std::memory_order_release);
+}
+
+}  // namespace longbow::engine

@@ -1,0 +1,87 @@
+// Up to segment_rows_max consecutive rows of a shard: columns, vectors, graph, and which rows died when.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "base/status.h"
+#include "engine/chunk_list.h"
+#include "engine/zeroed_array.h"
+#include "index/hnsw.h"
+#include "index/vector_rows.h"
+#include "model/schema.h"
+
+namespace longbow::engine {
+
+struct SegmentOptions {
+  uint32_t rows_max;
+  index::HnswOptions graph;
+  const kernels::Kernels* kernels = nullptr;
+};
+
+// The active, mutable kind: rows are appended by the shard's one writer and linked into the graph by the indexer behind
+// it; readers see the rows and chunks of the view they pinned. Owned by the shard's views.
+class Segment {
+ public:
+  // RESOURCE_EXHAUSTED if the address space for its arrays cannot be reserved.
+  static Result<std::shared_ptr<Segment>> Create(const CollectionSchema& schema, const SegmentOptions& options, uint64_t first_ordinal);
+
+  // ---- writer ----
+  uint32_t room() const { return rows_max_ - rows_; }
+  // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names them.
+  Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows);
+  uint32_t rows() const { return rows_; }
+  Chunks chunks() const { return {chunks_, chunk_count_}; }
+  void MarkDeleted(uint32_t row, uint64_t version) { deleted_at_[row].store(version, std::memory_order_relaxed); }
+
+  // ---- readers ----
+  uint64_t first_ordinal() const { return first_ordinal_; }
+  const std::atomic<uint64_t>* deleted_at() const { return deleted_at_.data(); }
+  bool searchable() const { return vectors_ != nullptr; }
+  const index::VectorRows& vectors() const { return *vectors_; }
+  const index::Hnsw& graph() const { return *graph_; }
+  // Every row below is linked into the graph; those from here on are the tail that searches scan exactly.
+  uint32_t indexed_rows() const { return indexed_rows_.load(std::memory_order_acquire); }
+
+  // ---- indexer: any number of threads ----
+  struct Work {
+    uint32_t begin = 0;
+    uint32_t end = 0;
+    bool empty() const { return begin == end; }
+  };
+  // Takes the next rows below `published` that nobody links yet.
+  Work ClaimWork(uint32_t published);
+  void Link(Work work);
+
+ private:
+  Segment(uint64_t first_ordinal, uint32_t rows_max) : first_ordinal_(first_ordinal), rows_max_(rows_max), deleted_at_(rows_max) {}
+  void AppendChunk(Chunk chunk);
+  Status MergeSmallChunks(const CollectionSchema& schema);
+
+  // Constant after Create.
+  const uint64_t first_ordinal_;
+  const uint32_t rows_max_;
+  std::shared_ptr<index::VectorRows> vectors_;  // null: the collection has no vector column
+  std::unique_ptr<index::Hnsw> graph_;
+
+  ZeroedArray<uint64_t> deleted_at_;
+
+  // Writer only.
+  uint32_t rows_ = 0;
+  std::shared_ptr<ChunkList> chunks_;
+  size_t chunk_count_ = 0;
+  size_t small_chunks_at_end_ = 0;
+
+  std::mutex work_mu_;
+  uint32_t next_claim_ = 0;                  // guarded by work_mu_
+  std::set<uint32_t> claims_in_flight_;      // guarded by work_mu_: first rows
+  std::atomic<uint32_t> indexed_rows_{0};    // stored under work_mu_
+};
+
+// `rows` with exactly the columns of `schema`, in its order; absent ones are null. Cheap: columns are shared.
+Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& schema, const arrow::RecordBatch& rows);
+
+}  // namespace longbow::engine

@@ -1,0 +1,79 @@
+// The unit of replication and the only door to the rows of a collection: log entries go in, views come out.
+//
+// One thread applies entries, in log order; any number of threads read. Apply is deterministic: what it does depends on
+// the entry and the state only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/status.h"
+#include "engine/row_ids.h"
+#include "engine/segment.h"
+#include "engine/view.h"
+#include "model/row_key.h"
+#include "model/schema.h"
+
+namespace longbow::engine {
+
+class Shard {
+ public:
+  Shard(ShardId id, CollectionSchema schema, SegmentOptions options);
+
+  ShardId id() const { return id_; }
+
+  // ---- the applying thread ----
+  // Appends rows, already validated; a row whose id exists replaces the older one. `index`: the entry's, > the last one.
+  // Errors are RESOURCE_EXHAUSTED (no memory) or bugs; the shard must not be used for writing after one.
+  Status ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index);
+  // Deletes the rows that hold these ids now; unknown and dead ones are passed over.
+  void ApplyDelete(const std::vector<RowKey>& keys, LogIndex index);
+  // Start-up, before any entry: rows of a checkpoint in ordinal order, then which of them are dead (bitmap by ordinal).
+  Status LoadRows(const std::shared_ptr<arrow::RecordBatch>& rows);
+  void FinishLoad(const std::vector<uint64_t>& deleted_bits, LogIndex last_index);
+
+  // ---- readers ----
+  std::shared_ptr<const View> Pin() const;
+  struct Located {
+    std::shared_ptr<const View> view;
+    std::optional<uint64_t> ordinal;  // newest row with this id, alive or dead; none: never put
+    bool live = false;
+  };
+  // Where an id is, in the view that says so. In a collection without ids the key is the ordinal.
+  Located Locate(const RowKey& key) const;
+  struct LocatedAll {
+    std::shared_ptr<const View> view;
+    std::vector<uint64_t> ordinals;  // of the live rows among the keys, ascending
+  };
+  LocatedAll LocateAll(const std::vector<RowKey>& keys) const;
+
+ private:
+  Status Append(const std::shared_ptr<arrow::RecordBatch>& rows);
+  void SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint64_t version);
+  void MarkDeleted(uint64_t ordinal, uint64_t version);
+  std::optional<uint64_t> FindLocked(const RowKey& key) const;
+  void Publish(uint64_t version);
+
+  const ShardId id_;
+  const SegmentOptions options_;
+
+  // The applying thread's.
+  std::shared_ptr<const CollectionSchema> schema_;
+  std::vector<std::shared_ptr<Segment>> segments_;
+  uint64_t rows_ = 0;
+  uint64_t live_rows_ = 0;
+  uint64_t size_bytes_ = 0;
+
+  // Lock order: ids_mu_, then view_mu_. Ids change and the view that shows it is published under one exclusive ids_mu_.
+  mutable std::shared_mutex ids_mu_;
+  RowIds ids_;  // guarded by ids_mu_
+  mutable std::mutex view_mu_;
+  std::shared_ptr<const View> view_;  // guarded by view_mu_
+};
+
+}  // namespace longbow::engine

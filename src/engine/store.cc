@@ -1,0 +1,449 @@
+#include "engine/store.h"
+
+#include <arrow/api.h>
+
+#include <algorithm>
+#include <future>
+
+#include "base/limits.h"
+#include "engine/entry.h"
+
+namespace longbow::engine {
+namespace {
+
+using storage::LogRecord;
+using storage::RecordKind;
+
+constexpr char kDefaultNamespace[] = "default";
+constexpr Term kStandaloneTerm{1};
+
+// `default/x` and `x` are one collection.
+std::string Canonical(const std::string& name) {
+  static const std::string kPrefix = std::string(kDefaultNamespace) + "/";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
+// The part before the first slash; names without one, or starting with it, are in the default namespace.
+std::string NamespaceOf(const std::string& collection) {
+  const size_t slash = collection.find('/');
+  return slash == std::string::npos || slash == 0 ? kDefaultNamespace : collection.substr(0, slash);
+}
+
+Status CheckName(std::string_view what, const std::string& name) {
+  if (name.empty()) {
+    return InvalidArgument(std::string(what) + " name cannot be empty");
+  }
+  if (name.size() > limits::kNameSizeMaxBytes) {
+    return InvalidArgument(std::string(what) + " name is " + std::to_string(name.size()) + " bytes long, at most " +
+                           std::to_string(limits::kNameSizeMaxBytes) + " are allowed");
+  }
+  return {};
+}
+
+Status UnknownDataset(const std::string& name) { return NotFound("dataset " + name + " not found"); }
+
+}  // namespace
+
+Store::Store(StoreEnvironment environment, StoreOptions options)
+    : environment_(environment), options_(std::move(options)), checkpoints_(environment.fs, options_.data_dir) {
+  Metrics& metrics = environment_.metrics;
+  rows_put_ = metrics.MakeCounter("longbow_rows_put_total", "Rows acknowledged by puts");
+  rows_deleted_ = metrics.MakeCounter("longbow_rows_deleted_total", "Ids acknowledged by deletes");
+  checkpoints_written_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "ok"}});
+  checkpoints_failed_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
+  checkpoint_seconds_ = metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
+  collections_gauge_ = metrics.MakeGauge("longbow_store_active_datasets", "Datasets");
+  rows_gauge_ = metrics.MakeGauge("longbow_vector_index_size", "Live rows of all datasets");
+  tail_gauge_ = metrics.MakeGauge("longbow_index_queue_depth", "Rows not yet linked into a graph; searches scan them exactly");
+  log_size_gauge_ = metrics.MakeGauge("longbow_wal_size_bytes", "Size of the write-ahead log on disk");
+  read_only_gauge_ = metrics.MakeGauge("longbow_read_only", "1 after a failed write to the log, until a restart");
+}
+
+Result<std::unique_ptr<Store>> Store::Open(StoreEnvironment environment, StoreOptions options) {
+  std::unique_ptr<Store> store(new Store(environment, std::move(options)));
+  LB_TRY(store->OpenFolder());
+  return store;
+}
+
+Store::~Store() { Stop(); }
+
+Status Store::OpenFolder() {
+  const auto started = environment_.clock.SteadyNow();
+  LB_ASSIGN(data_dir_, storage::DataDir::Open(environment_.fs, options_.data_dir, options_.owner_note));
+  State state(options_.segment);
+  LB_TRY(checkpoints_.Load(&state));
+  uint64_t replayed = 0;
+  const storage::LogOptions log_options{.file_size_bytes = options_.log_file_size_bytes};
+  LB_ASSIGN(log_, storage::Log::Open(environment_.fs, options_.data_dir + "/log", log_options, checkpoints_.last(), [&](const LogRecord& record) {
+              ++replayed;
+              return state.Apply(record, {});
+            }));
+  AdoptState(state);
+  applier_ = std::make_unique<Applier>(std::move(state));
+  indexer_ = std::make_unique<Indexer>(options_.index_threads, [this] { return List(); });
+  indexer_->Wake();
+  maintenance_ = std::thread([this] { RunMaintenance(); });
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(environment_.clock.SteadyNow() - started);
+  environment_.logger.Info("data folder opened", {{"path", options_.data_dir},
+                                                  {"datasets", collections_.size()},
+                                                  {"checkpoint_lsn", checkpoints_.last().value},
+                                                  {"entries_replayed", replayed},
+                                                  {"took_ms", took.count()}});
+  return {};
+}
+
+void Store::AdoptState(const State& state) {
+  for (const auto& [shard, collection] : state.collections()) {
+    const std::shared_ptr<const View> view = collection->shard.Pin();
+    collection->proposed_schema = *view->schema;
+    collection->last_index = LogIndex{view->version};
+    collections_.emplace(collection->name, collection);
+  }
+  namespaces_ = state.namespaces();
+  next_shard_ = state.next_shard();
+}
+
+void Store::Stop() {
+  {
+    std::lock_guard lock(maintenance_mu_);
+    stopping_ = true;
+  }
+  maintenance_wake_.notify_all();
+  if (maintenance_.joinable()) {
+    maintenance_.join();
+  }
+  if (log_) {
+    log_->Stop();
+  }
+  if (applier_) {
+    applier_->Stop();
+  }
+  if (indexer_) {
+    indexer_->Stop();
+  }
+}
+
+Status Store::WriteHealth() const {
+  LB_TRY(log_->health());
+  return applier_->health();
+}
+
+void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<Collection>& collection, Done done) {
+  record.term = kStandaloneTerm;
+  record.time_ns = environment_.clock.WallNowNs();
+  if (collection) {
+    collection->entries_in_flight.fetch_add(1, std::memory_order_relaxed);
+  }
+  // The body of rows is needed until it is written; the other bodies are what gets applied.
+  LogRecord kept = record;
+  if (record.kind == RecordKind::kRows) {
+    kept.body.clear();
+  }
+  log_->Append(std::move(record), [this, kept = std::move(kept), proposed = std::move(proposed), collection, done = std::move(done)](Lsn lsn, Status durable) mutable {
+    kept.lsn = lsn;
+    applier_->Enqueue({std::move(kept), std::move(proposed), std::move(durable), [this, collection, done = std::move(done)](Status status) {
+                         if (collection) {
+                           collection->entries_in_flight.fetch_sub(1, std::memory_order_relaxed);
+                         }
+                         if (status.ok()) {
+                           indexer_->Wake();
+                         }
+                         done(std::move(status));
+                       }});
+  });
+}
+
+Status Store::ProposeAndWait(LogRecord record, const std::shared_ptr<Collection>& collection, std::unique_lock<std::mutex> order) {
+  auto answer = std::make_shared<std::promise<Status>>();
+  Propose(std::move(record), {}, collection, [answer](Status status) { answer->set_value(std::move(status)); });
+  order.unlock();
+  return answer->get_future().get();
+}
+
+Result<std::shared_ptr<Collection>> Store::Find(const std::string& name) const {
+  std::shared_lock lock(catalog_mu_);
+  const auto found = collections_.find(Canonical(name));
+  if (found == collections_.end()) {
+    return UnknownDataset(name);
+  }
+  return found->second;
+}
+
+std::vector<std::shared_ptr<Collection>> Store::List() const {
+  std::shared_lock lock(catalog_mu_);
+  std::vector<std::shared_ptr<Collection>> list;
+  list.reserve(collections_.size());
+  for (const auto& [name, collection] : collections_) {
+    list.push_back(collection);
+  }
+  return list;
+}
+
+std::vector<std::string> Store::Namespaces() const {
+  std::shared_lock lock(catalog_mu_);
+  std::set<std::string> names = namespaces_;
+  names.insert(kDefaultNamespace);
+  for (const auto& [name, collection] : collections_) {
+    names.insert(NamespaceOf(name));
+  }
+  return {names.begin(), names.end()};
+}
+
+size_t Store::CountCollections(const std::string& name_space) const {
+  std::shared_lock lock(catalog_mu_);
+  return static_cast<size_t>(
+      std::count_if(collections_.begin(), collections_.end(), [&](const auto& entry) { return NamespaceOf(entry.first) == name_space; }));
+}
+
+Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name, const std::shared_ptr<arrow::Schema>& columns) {
+  std::lock_guard order(propose_catalog_mu_);
+  if (Result<std::shared_ptr<Collection>> found = Find(name); found.ok()) {
+    return found;
+  }
+  LB_ASSIGN(const CollectionSchema schema, CollectionSchema::FromArrow(columns));
+  LB_ASSIGN(Slice body, EncodeCreateCollection({name, schema.columns}));
+  LogRecord record;
+  record.kind = RecordKind::kCreateCollection;
+  record.shard = next_shard_;
+  record.index = LogIndex{1};
+  record.body = {std::move(body)};
+  auto collection = std::make_shared<Collection>(name, record.shard, schema, options_.segment);
+  collection->last_index = record.index;
+  // The rows that made us create it follow in the log; their answer says whether this entry made it.
+  Propose(std::move(record), {.rows = nullptr, .collection = collection}, collection, [](Status) {});
+  std::unique_lock lock(catalog_mu_);
+  next_shard_ = next_shard_.Next();
+  collections_.emplace(name, collection);
+  return collection;
+}
+
+void Store::Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation, Done done) {
+  if (Status status = TryPut(Canonical(collection), batch, cancellation, done); !status.ok()) {
+    done(std::move(status));
+  }
+}
+
+// On OK `done` has been handed on.
+Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellation* cancellation, Done& done) {
+  LB_TRY(CheckName("dataset", name));
+  LB_TRY(WriteHealth());
+  bool validated = false;
+  while (true) {
+    std::shared_ptr<Collection> collection;
+    if (Result<std::shared_ptr<Collection>> found = Find(name); found.ok()) {
+      collection = *found;
+    }
+    if (!validated) {
+      // Before anything is created: a bad first batch leaves no trace.
+      const auto schema = [&]() -> Result<CollectionSchema> {
+        if (collection == nullptr) {
+          return CollectionSchema::FromArrow(batch.rows->schema());
+        }
+        std::lock_guard lock(collection->propose_mu);
+        return collection->proposed_schema.Merge(batch.rows->schema());
+      }();
+      LB_TRY(schema.status());
+      LB_TRY(ValidateRows(*schema, *batch.rows));
+      validated = true;
+    }
+    if (collection == nullptr) {
+      LB_ASSIGN(collection, FindOrCreate(name, batch.rows->schema()));
+    }
+    LB_TRY(indexer_->WaitForRoom(*collection, options_.tail_rows_max, cancellation));
+    std::unique_lock order(collection->propose_mu);
+    if (collection->dropped) {
+      validated = false;  // its successor may have other columns
+      continue;
+    }
+    LB_ASSIGN(CollectionSchema merged, collection->proposed_schema.Merge(batch.rows->schema()));
+    LogRecord record;
+    record.kind = RecordKind::kRows;
+    record.shard = collection->shard.id();
+    record.index = collection->last_index = collection->last_index.Next();
+    record.body = std::move(batch.encoded);
+    collection->proposed_schema = std::move(merged);
+    const int64_t rows = batch.rows->num_rows();
+    Propose(std::move(record), {.rows = std::move(batch.rows), .collection = nullptr}, collection, [this, rows, done = std::move(done)](Status status) {
+      if (status.ok()) {
+        rows_put_.Add(static_cast<double>(rows));
+      }
+      done(std::move(status));
+    });
+    return {};
+  }
+}
+
+Status Store::Delete(const std::string& name, const std::vector<std::string>& ids) {
+  LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
+  LB_TRY(WriteHealth());
+  const std::shared_ptr<const View> view = collection->shard.Pin();
+  std::vector<RowKey> keys;
+  for (const std::string& id : ids) {
+    LB_ASSIGN(RowKey key, ParseKey(*view->schema, id));
+    if (!collection->shard.Locate(key).ordinal) {
+      return NotFound("id " + id + " not found in dataset " + name);
+    }
+    keys.push_back(std::move(key));
+  }
+  std::unique_lock order(collection->propose_mu);
+  if (collection->dropped) {
+    return UnknownDataset(name);
+  }
+  LogRecord record;
+  record.kind = RecordKind::kDelete;
+  record.shard = collection->shard.id();
+  record.index = collection->last_index = collection->last_index.Next();
+  record.body = {EncodeKeys(keys)};
+  LB_TRY(ProposeAndWait(std::move(record), collection, std::move(order)));
+  rows_deleted_.Add(static_cast<double>(keys.size()));
+  return {};
+}
+
+Status Store::DropCollection(const std::string& name) {
+  LB_TRY(WriteHealth());
+  std::unique_lock catalog_order(propose_catalog_mu_);
+  LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
+  std::unique_lock order(collection->propose_mu);
+  collection->dropped = true;
+  LogRecord record;
+  record.kind = RecordKind::kDropCollection;
+  record.shard = collection->shard.id();
+  record.index = collection->last_index = collection->last_index.Next();
+  {
+    std::unique_lock lock(catalog_mu_);
+    collections_.erase(collection->name);
+  }
+  auto answer = std::make_shared<std::promise<Status>>();
+  Propose(std::move(record), {}, collection, [answer](Status status) { answer->set_value(std::move(status)); });
+  order.unlock();
+  catalog_order.unlock();
+  return answer->get_future().get();
+}
+
+Status Store::CreateNamespace(const std::string& name) {
+  LB_TRY(CheckName("namespace", name));
+  if (name.find('/') != std::string::npos) {
+    return InvalidArgument("namespace name '" + name + "' holds a slash: the slash divides namespace and dataset");
+  }
+  LB_TRY(WriteHealth());
+  std::unique_lock order(propose_catalog_mu_);
+  const std::vector<std::string> names = Namespaces();
+  if (std::binary_search(names.begin(), names.end(), name)) {
+    return AlreadyExists("namespace already exists: " + name);
+  }
+  {
+    std::unique_lock lock(catalog_mu_);
+    namespaces_.insert(name);
+  }
+  LogRecord record;
+  record.kind = RecordKind::kCreateNamespace;
+  record.body = {EncodeName(name)};
+  return ProposeAndWait(std::move(record), nullptr, std::move(order));
+}
+
+Status Store::DropNamespace(const std::string& name) {
+  if (name == kDefaultNamespace) {
+    return FailedPrecondition("cannot delete default namespace");
+  }
+  LB_TRY(WriteHealth());
+  std::unique_lock order(propose_catalog_mu_);
+  const std::vector<std::string> names = Namespaces();
+  if (!std::binary_search(names.begin(), names.end(), name)) {
+    return NotFound("namespace not found: " + name);
+  }
+  if (const size_t inside = CountCollections(name); inside > 0) {
+    return FailedPrecondition("namespace " + name + " holds " + std::to_string(inside) + " datasets: delete them first");
+  }
+  {
+    std::unique_lock lock(catalog_mu_);
+    namespaces_.erase(name);
+  }
+  LogRecord record;
+  record.kind = RecordKind::kDropNamespace;
+  record.body = {EncodeName(name)};
+  return ProposeAndWait(std::move(record), nullptr, std::move(order));
+}
+
+Result<std::vector<QueryResult>> Store::Search(const SearchRequest& request, const Cancellation* cancellation) const {
+  LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(request.collection));
+  return engine::Search(*collection->shard.Pin(), request, options_.search, cancellation);
+}
+
+Result<QueryResult> Store::SearchById(const std::string& name, const std::string& id, int64_t k, bool include_vectors,
+                                      const Cancellation* cancellation) const {
+  LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
+  LB_ASSIGN(const RowKey key, ParseKey(*collection->shard.Pin()->schema, id));
+  const Shard::Located located = collection->shard.Locate(key);
+  if (!located.live) {
+    return NotFound("id " + id + " not found in dataset " + name);
+  }
+  SearchRequest request;
+  request.collection = name;
+  request.k = k;
+  request.include_vectors = include_vectors;
+  LB_ASSIGN(std::vector<float> query, VectorOf(*located.view, *located.ordinal));
+  request.vectors.push_back(std::move(query));
+  LB_ASSIGN(std::vector<QueryResult> results, engine::Search(*located.view, request, options_.search, cancellation));
+  return std::move(results.front());
+}
+
+Status Store::Checkpoint() {
+  std::lock_guard lock(checkpoint_mu_);
+  StateCut cut;
+  applier_->RunBetween([&](const State& state) { cut = CutOf(state); });
+  if (cut.applied == checkpoints_.last()) {
+    return {};
+  }
+  const auto started = environment_.clock.SteadyNow();
+  Status status = checkpoints_.Write(cut);
+  if (status.ok()) {
+    status = log_->Cut(cut.applied);
+  }
+  const std::chrono::duration<double> took = environment_.clock.SteadyNow() - started;
+  checkpoint_seconds_.Observe(took.count());
+  (status.ok() ? checkpoints_written_ : checkpoints_failed_).Add();
+  if (status.ok()) {
+    environment_.logger.Info("checkpoint written", {{"lsn", cut.applied.value}, {"took_ms", took.count() * 1000}});
+  } else {
+    environment_.logger.Error("checkpoint failed; the log keeps everything", {{"reason", status.ToString()}});
+  }
+  return status;
+}
+
+void Store::RunMaintenance() {
+  constexpr std::chrono::milliseconds kPeriod{200};
+  constexpr std::chrono::seconds kRetry{30};
+  auto next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
+  auto not_before = environment_.clock.SteadyNow();
+  std::unique_lock lock(maintenance_mu_);
+  while (!maintenance_wake_.wait_for(lock, kPeriod, [&] { return stopping_; })) {
+    const auto now = environment_.clock.SteadyNow();
+    const bool timed = options_.checkpoint_interval.count() > 0 && now >= next_timed;
+    if (now < not_before || (!timed && log_->size_bytes() < options_.checkpoint_log_size_bytes)) {
+      continue;
+    }
+    lock.unlock();
+    const Status status = Checkpoint();
+    lock.lock();
+    next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
+    not_before = status.ok() ? environment_.clock.SteadyNow() : environment_.clock.SteadyNow() + kRetry;
+  }
+}
+
+void Store::UpdateGauges() {
+  uint64_t rows = 0;
+  uint64_t tail = 0;
+  const auto all = List();
+  for (const auto& collection : all) {
+    const std::shared_ptr<const View> view = collection->shard.Pin();
+    rows += view->live_rows;
+    tail += view->TailRows();
+  }
+  collections_gauge_.Set(static_cast<double>(all.size()));
+  rows_gauge_.Set(static_cast<double>(rows));
+  tail_gauge_.Set(static_cast<double>(tail));
+  log_size_gauge_.Set(static_cast<double>(log_->size_bytes()));
+  read_only_gauge_.Set(WriteHealth().ok() ? 0 : 1);
+}
+
+}  // namespace longbow::engine

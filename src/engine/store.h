@@ -1,0 +1,142 @@
+// Every collection of one data folder: writes go through the log, reads see what was acknowledged.
+//
+//   Put -> check -> log (group commit, fsync) -> apply (rows visible) -> done;  graphs are linked behind it
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/cancellation.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "engine/applier.h"
+#include "engine/checkpoint.h"
+#include "engine/collection.h"
+#include "engine/indexer.h"
+#include "engine/search.h"
+#include "model/row_batch.h"
+#include "storage/data_dir.h"
+#include "storage/log.h"
+
+namespace longbow::engine {
+
+struct StoreOptions {
+  std::string data_dir;
+  std::string owner_note;                 // who we are, for the lock file
+  SegmentOptions segment;
+  SearchDefaults search;
+  uint32_t index_threads = 1;
+  uint64_t tail_rows_max;                 // rows outside the graphs before puts have to wait
+  uint64_t log_file_size_bytes;
+  uint64_t checkpoint_log_size_bytes;     // a checkpoint is due when the log is larger
+  std::chrono::milliseconds checkpoint_interval{0};  // and, if something changed, this often; 0 = never
+};
+
+// What a store needs of the outside; all must outlive it.
+struct StoreEnvironment {
+  FileSystem& fs;
+  Clock& clock;
+  Logger& logger;
+  Metrics& metrics;
+};
+
+// Thread safe. Writes return or call back when they are durable and visible, or say why not: nothing happened then,
+// except after UNAVAILABLE from a failing disk, where the entry may come back with a restart.
+class Store {
+ public:
+  using Done = std::function<void(Status)>;
+
+  // Takes the folder's lock, loads the checkpoint, replays the log. Errors of the folder's files are passed on unchanged
+  // and leave them as they are.
+  static Result<std::unique_ptr<Store>> Open(StoreEnvironment environment, StoreOptions options);
+  ~Store();
+
+  // ---- writes ----
+  // Puts rows into a collection, which the first put creates, be it empty. A row whose id exists replaces the older one.
+  // `done` runs on another thread, in the order of the puts of one collection. INVALID_ARGUMENT (schema, values),
+  // UNAVAILABLE (read-only), RESOURCE_EXHAUSTED. May wait for the index: see `cancellation`.
+  void Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation, Done done);
+  // Deletes rows by id; every id must have been put once, else NOT_FOUND `id 7 not found in dataset x` and nothing is deleted.
+  Status Delete(const std::string& collection, const std::vector<std::string>& ids);
+  Status DropCollection(const std::string& name);
+  Status CreateNamespace(const std::string& name);
+  Status DropNamespace(const std::string& name);
+  // Writes a checkpoint now and cuts the log.
+  Status Checkpoint();
+
+  // ---- reads ----
+  Result<std::shared_ptr<Collection>> Find(const std::string& name) const;
+  std::vector<std::shared_ptr<Collection>> List() const;    // by name
+  std::vector<std::string> Namespaces() const;              // with "default"; created ones and those of collections' names
+  size_t CountCollections(const std::string& name_space) const;
+  Result<std::vector<QueryResult>> Search(const SearchRequest& request, const Cancellation* cancellation) const;
+  // Nearest rows to a stored row, itself among them.
+  Result<QueryResult> SearchById(const std::string& collection, const std::string& id, int64_t k, bool include_vectors,
+                                 const Cancellation* cancellation) const;
+
+  // OK, or why no write can succeed.
+  Status WriteHealth() const;
+  // Refreshes gauges that are read rather than counted; call before rendering metrics.
+  void UpdateGauges();
+  // Ends background work after committing and applying what was accepted.
+  void Stop();
+
+ private:
+  Store(StoreEnvironment environment, StoreOptions options);
+  Status OpenFolder();
+  void AdoptState(const State& state);
+  Result<std::shared_ptr<Collection>> FindOrCreate(const std::string& name, const std::shared_ptr<arrow::Schema>& columns);
+  Status TryPut(const std::string& name, RowBatch& batch, const Cancellation* cancellation, Done& done);
+  // Queues an entry; the caller holds the mutex that orders entries of this kind.
+  void Propose(storage::LogRecord record, Proposed proposed, const std::shared_ptr<Collection>& collection, Done done);
+  // The same, lets go of that mutex and waits for the answer.
+  Status ProposeAndWait(storage::LogRecord record, const std::shared_ptr<Collection>& collection, std::unique_lock<std::mutex> order);
+  void RunMaintenance();
+
+  const StoreEnvironment environment_;
+  const StoreOptions options_;
+  std::unique_ptr<storage::DataDir> data_dir_;
+  std::unique_ptr<storage::Log> log_;
+  std::unique_ptr<Applier> applier_;
+  std::unique_ptr<Indexer> indexer_;
+
+  mutable std::shared_mutex catalog_mu_;
+  std::map<std::string, std::shared_ptr<Collection>> collections_;  // guarded by catalog_mu_
+  std::set<std::string> namespaces_;                                // guarded by catalog_mu_
+  ShardId next_shard_{1};                                           // guarded by catalog_mu_
+  std::mutex propose_catalog_mu_;  // orders entries of the catalog; taken before catalog_mu_
+
+  std::mutex checkpoint_mu_;
+  Checkpoints checkpoints_;        // guarded by checkpoint_mu_
+
+  std::mutex maintenance_mu_;
+  std::condition_variable maintenance_wake_;
+  bool stopping_ = false;          // guarded by maintenance_mu_
+  std::thread maintenance_;
+
+  Counter rows_put_;
+  Counter rows_deleted_;
+  Counter checkpoints_written_;
+  Counter checkpoints_failed_;
+  Histogram checkpoint_seconds_;
+  Gauge collections_gauge_;
+  Gauge rows_gauge_;
+  Gauge tail_gauge_;
+  Gauge log_size_gauge_;
+  Gauge read_only_gauge_;
+};
+
+}  // namespace longbow::engine

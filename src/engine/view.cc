@@ -1,0 +1,28 @@
+#include "engine/view.h"
+
+#include <algorithm>
+
+namespace longbow::engine {
+
+const SegmentView& View::Find(uint64_t ordinal) const {
+  const auto after = std::upper_bound(segments.begin(), segments.end(), ordinal,
+                                      [](uint64_t value, const SegmentView& segment) { return value < segment.segment->first_ordinal(); });
+  return *(after - 1);
+}
+
+bool View::IsLive(uint64_t ordinal) const {
+  const SegmentView& segment = Find(ordinal);
+  return FilterOf(segment).Contains(static_cast<index::LocalId>(ordinal - segment.segment->first_ordinal()));
+}
+
+uint64_t View::TailRows() const {
+  uint64_t tail = 0;
+  for (const SegmentView& segment : segments) {
+    if (segment.segment->searchable()) {
+      tail += segment.rows - std::min(segment.rows, segment.segment->indexed_rows());
+    }
+  }
+  return tail;
+}
+
+}  // namespace longbow::engine

@@ -1,0 +1,38 @@
+// One version of a shard, pinned by a reader: it stays as it is however long the reader takes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/segment.h"
+#include "model/schema.h"
+
+namespace longbow::engine {
+
+struct SegmentView {
+  std::shared_ptr<Segment> segment;
+  uint32_t rows = 0;
+  Chunks chunks;
+};
+
+struct View {
+  std::shared_ptr<const CollectionSchema> schema;
+  uint64_t version = 0;    // log index of the last entry applied; rows deleted later are alive here
+  uint64_t rows = 0;       // ordinals [0, rows), dead ones included
+  uint64_t live_rows = 0;
+  uint64_t size_bytes = 0; // Arrow bytes of all rows put so far
+  std::vector<SegmentView> segments;
+
+  // The segment that holds an ordinal below `rows`.
+  const SegmentView& Find(uint64_t ordinal) const;
+  bool IsLive(uint64_t ordinal) const;
+  // Rows of `view` visible at this version, before any predicate.
+  index::RowFilter FilterOf(const SegmentView& segment) const {
+    return {.begin = 0, .end = segment.rows, .deleted_at = segment.segment->deleted_at(), .version = version, .passing = nullptr};
+  }
+  // Rows not yet linked into a graph.
+  uint64_t TailRows() const;
+};
+
+}  // namespace longbow::engine

@@ -1,0 +1,183 @@
+#include "node/actions.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "flight.pb.h"
+#include "node/searching.h"
+#include "wire/flight_data.h"
+#include "wire/requests.h"
+#include "wire/results.h"
+
+namespace longbow::node {
+namespace {
+
+namespace pb = arrow::flight::protocol;
+
+// Results of an action: one Result message each.
+using Answers = std::vector<std::string>;
+using Run = Result<Answers> (*)(Services& services, const std::string& body, const Cancellation* cancellation);
+
+Result<Answers> VectorSearch(Services& services, const std::string& body, const Cancellation* cancellation) {
+  LB_ASSIGN(const SearchRequest request, wire::ParseSearch(body));
+  LB_ASSIGN(const std::vector<engine::QueryResult> results, Search(services, request, cancellation));
+  Answers answers;
+  for (const engine::QueryResult& result : results) {
+    const auto hits = wire::HitBatch(result.hits, result.vectors, request.include_vectors);
+    LB_ASSIGN(std::string stream, wire::IpcStream(*hits));
+    answers.push_back(std::move(stream));
+  }
+  return answers;
+}
+
+Result<Answers> VectorSearchById(Services& services, const std::string& body, const Cancellation* cancellation) {
+  LB_ASSIGN(const wire::SearchByIdRequest request, wire::ParseSearchById(body));
+  LB_ASSIGN(const engine::QueryResult result,
+            services.store.SearchById(request.collection, request.id, request.k, request.include_vectors, cancellation));
+  return Answers{wire::HitsJson(result.hits)};
+}
+
+Result<Answers> CheckReadiness(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
+  if (request.dataset.empty()) {
+    return Answers{R"({"status":"READY"})"};
+  }
+  const auto found = services.store.Find(request.dataset);
+  if (!found.ok()) {
+    return Answers{R"({"reason":"dataset not found","status":"NOT_FOUND"})"};
+  }
+  const std::shared_ptr<const engine::View> view = (*found)->shard.Pin();
+  const uint64_t tail = view->TailRows();
+  const uint64_t in_flight = (*found)->entries_in_flight.load();
+  nlohmann::json answer{{"index_len", view->rows - tail}, {"status", "READY"}};
+  if (tail + in_flight > 0) {
+    answer["status"] = "BUSY";
+    answer["reason"] = "dataset has " + std::to_string(tail) + " pending index jobs, " + std::to_string(in_flight) + " pending ingestion jobs";
+  }
+  return Answers{answer.dump()};
+}
+
+Result<Answers> Delete(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::DeleteRequest request, wire::ParseDelete(body));
+  LB_TRY(services.store.Delete(request.collection, request.ids));
+  return Answers{"deleted"};
+}
+
+Result<Answers> DeleteDataset(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
+  const std::string& name = request.dataset.empty() ? request.name : request.dataset;
+  if (name.empty()) {
+    return InvalidArgument("missing dataset name");
+  }
+  LB_TRY(services.store.DropCollection(name));
+  return Answers{"deleted"};
+}
+
+// {"name"} deletes a namespace; {"dataset"} is the contract's other form and deletes a dataset.
+Result<Answers> DeleteNamespace(Services& services, const std::string& body, const Cancellation* cancellation) {
+  LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
+  if (!request.dataset.empty()) {
+    // The original's client deletes datasets and namespaces by the same call.
+    const std::vector<std::string> namespaces = services.store.Namespaces();
+    if (services.store.Find(request.dataset).ok() || !std::binary_search(namespaces.begin(), namespaces.end(), request.dataset)) {
+      return DeleteDataset(services, body, cancellation);
+    }
+  }
+  LB_TRY(services.store.DropNamespace(request.dataset.empty() ? request.name : request.dataset));
+  return Answers{R"({"status": "deleted"})"};
+}
+
+Result<Answers> CreateNamespace(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
+  LB_TRY(services.store.CreateNamespace(request.name));
+  return Answers{R"({"status": "created"})"};
+}
+
+Result<Answers> ListNamespaces(Services& services, const std::string&, const Cancellation*) {
+  const std::vector<std::string> names = services.store.Namespaces();
+  return Answers{nlohmann::json{{"count", names.size()}, {"namespaces", names}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+}
+
+Result<Answers> TotalNamespaceCount(Services& services, const std::string&, const Cancellation*) {
+  return Answers{nlohmann::json{{"count", services.store.Namespaces().size()}}.dump()};
+}
+
+Result<Answers> NamespaceDatasetCount(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
+  const std::vector<std::string> names = services.store.Namespaces();
+  if (!std::binary_search(names.begin(), names.end(), request.name)) {
+    return NotFound("namespace not found: " + request.name);
+  }
+  return Answers{nlohmann::json{{"count", services.store.CountCollections(request.name)}}.dump()};
+}
+
+Result<Answers> ForceSnapshot(Services& services, const std::string&, const Cancellation*) {
+  LB_TRY(services.store.Checkpoint());
+  return Answers{R"({"status": "snapshot written"})"};
+}
+
+struct Action {
+  const char* type;
+  const char* description;
+  Run run;
+  bool writes;  // waits for the disk: belongs to the write pool
+};
+
+constexpr Action kActions[] = {
+    {"VectorSearch", "Nearest rows to one or more vectors; one Arrow IPC stream per vector", VectorSearch, false},
+    {"VectorSearchByID", "Nearest rows to a stored row, as JSON", VectorSearchById, false},
+    {"check_readiness", "State of the node or of one dataset", CheckReadiness, false},
+    {"delete", "Deletes rows by id", Delete, true},
+    {"Delete", "Same as delete", Delete, true},
+    {"delete-dataset", "Deletes a dataset", DeleteDataset, true},
+    {"CreateNamespace", "Creates a namespace", CreateNamespace, true},
+    {"DeleteNamespace", "Deletes an empty namespace ({\"name\"}) or a dataset ({\"dataset\"})", DeleteNamespace, true},
+    {"ListNamespaces", "Names of all namespaces", ListNamespaces, false},
+    {"GetTotalNamespaceCount", "Number of namespaces", TotalNamespaceCount, false},
+    {"GetNamespaceDatasetCount", "Number of datasets in a namespace", NamespaceDatasetCount, false},
+    {"ForceSnapshot", "Writes a checkpoint now", ForceSnapshot, true},
+};
+
+}  // namespace
+
+Status ListActions(Services&, net::Call& call, const std::string&, const Cancellation*) {
+  for (const Action& action : kActions) {
+    pb::ActionType type;
+    type.set_type(action.type);
+    type.set_description(action.description);
+    call.Send({Slice::Own(type.SerializeAsString())});
+  }
+  return {};
+}
+
+void ActionCall::OnMessage(net::Message message) {
+  got_action_ = true;
+  auto request = std::make_shared<pb::Action>();
+  if (!request->ParseFromString(Joined(message))) {
+    return End(InvalidArgument("malformed Action message"));
+  }
+  const auto* action = std::find_if(std::begin(kActions), std::end(kActions), [&](const Action& known) { return request->type() == known.type; });
+  if (action == std::end(kActions)) {
+    return End(Unimplemented("unknown action type " + request->type()));
+  }
+  RunOn(action->writes ? services().write_pool : services().search_pool, [this, request, action] {
+    const Result<Answers> answers = action->run(services(), request->body(), cancellation());
+    if (answers.ok()) {
+      for (const std::string& body : *answers) {
+        pb::Result result;
+        result.set_body(body);
+        call().Send({Slice::Own(result.SerializeAsString())});
+      }
+    }
+    End(answers.status());
+  });
+}
+
+void ActionCall::OnEnd() {
+  if (!got_action_) {
+    End(InvalidArgument("the call ended without an action"));
+  }
+}
+
+}  // namespace longbow::node

@@ -1,0 +1,14 @@
+// Arrow Flight (contract: docs/wire/flight.md): every RPC, on every port that asks for it.
+#pragma once
+
+#include <memory>
+
+#include "net/net.h"
+#include "node/services.h"
+
+namespace longbow::node {
+
+// The handler of a call to FlightService, the gRPC health service or server reflection; null for other paths.
+std::shared_ptr<net::Handler> MakeGrpcHandler(Services& services, std::shared_ptr<net::Call> call);
+
+}  // namespace longbow::node

@@ -1,0 +1,138 @@
+#include "node/put_stream.h"
+
+#include <arrow/api.h>
+
+#include "base/limits.h"
+
+namespace longbow::node {
+
+// ---- IngestStream ------------------------------------------------------------------------------------------------
+
+Result<bool> IngestStream::Feed(const wire::FlightData& data, const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+  LB_ASSIGN(std::optional<RowBatch> batch, decoder_.Feed(data));
+  if (!batch) {
+    return true;
+  }
+  Put(std::move(*batch), owner, cancellation);
+  std::lock_guard lock(mu_);
+  waiting_for_room_ = unacknowledged_bytes_ > limits::kStreamUnacknowledgedMaxBytes || unacknowledged_batches_ > limits::kStreamUnacknowledgedMax;
+  return !waiting_for_room_;
+}
+
+Status IngestStream::PutEmpty(const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+  auto rows = arrow::RecordBatch::MakeEmpty(decoder_.schema());
+  if (!rows.ok()) {
+    return InvalidArgument("schema without a possible batch: " + rows.status().message());
+  }
+  LB_ASSIGN(RowBatch batch, wire::EncodeRows(*rows));
+  Put(std::move(batch), owner, cancellation);
+  return {};
+}
+
+void IngestStream::Put(RowBatch batch, const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+  const size_t size_bytes = TotalSize(batch.encoded);
+  const int64_t rows = batch.rows->num_rows();
+  const uint64_t number = ++batches_;
+  {
+    std::lock_guard lock(mu_);
+    unacknowledged_bytes_ += size_bytes;
+    ++unacknowledged_batches_;
+  }
+  services_.metrics.put_payload_size_bytes.Observe(static_cast<double>(size_bytes));
+  services_.store.Put(dataset_, std::move(batch), cancellation, [this, owner, size_bytes, rows, number](Status status) {
+    {
+      std::lock_guard lock(mu_);
+      unacknowledged_bytes_ -= size_bytes;
+      --unacknowledged_batches_;
+    }
+    if (status.ok()) {
+      services_.metrics.rows_put.Add(static_cast<double>(rows));
+    }
+    on_ack_({number, rows, std::move(status)});
+  });
+}
+
+bool IngestStream::TakeRoom() {
+  std::lock_guard lock(mu_);
+  if (!waiting_for_room_ || unacknowledged_bytes_ > limits::kStreamUnacknowledgedMaxBytes / 2 ||
+      unacknowledged_batches_ > limits::kStreamUnacknowledgedMax / 2) {
+    return false;
+  }
+  waiting_for_room_ = false;
+  return true;
+}
+
+bool IngestStream::idle() const {
+  std::lock_guard lock(mu_);
+  return unacknowledged_batches_ == 0;
+}
+
+// ---- PutStream ---------------------------------------------------------------------------------------------------
+
+PutStream::PutStream(std::shared_ptr<net::Call> call, Services& services)
+    : ServiceCall(std::move(call), services, "do_put"), ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
+
+void PutStream::OnMessage(net::Message message) {
+  RunOn(services().write_pool, [this, message = std::move(message)] {
+    if (Status status = Handle(message); !status.ok()) {
+      End(status);
+    }
+  });
+}
+
+Status PutStream::Handle(const net::Message& message) {
+  LB_ASSIGN(const wire::FlightData data, wire::ParseFlightData(message));
+  if (ingest_.dataset().empty()) {
+    if (!data.descriptor || data.descriptor->path.empty() || data.descriptor->path.front().empty()) {
+      return InvalidArgument("missing flight descriptor path: put needs FlightDescriptor.for_path(<dataset>) in the first message");
+    }
+    ingest_.SetDataset(data.descriptor->path.front());
+  }
+  LB_ASSIGN(const bool read_on, ingest_.Feed(data, shared_from_this(), cancellation()));
+  if (read_on) {
+    call().Read();
+  }
+  return {};
+}
+
+void PutStream::OnAck(const IngestStream::Ack& ack) {
+  if (!ack.status.ok()) {
+    return End(ack.status);
+  }
+  if (ingest_.TakeRoom()) {
+    call().Read();
+  }
+  EndIfDone();
+}
+
+void PutStream::OnEnd() {
+  RunOn(services().write_pool, [this] {
+    if (!ingest_.has_schema()) {
+      return End(InvalidArgument("the stream ended before a schema came"));
+    }
+    if (ingest_.batches() == 0) {
+      if (Status status = ingest_.PutEmpty(shared_from_this(), cancellation()); !status.ok()) {
+        return End(status);
+      }
+    }
+    {
+      std::lock_guard lock(mu_);
+      client_done_ = true;
+    }
+    EndIfDone();
+  });
+}
+
+void PutStream::EndIfDone() {
+  {
+    std::lock_guard lock(mu_);
+    if (!client_done_) {
+      return;
+    }
+  }
+  if (ingest_.idle()) {
+    End({});
+  }
+}
+
+}  // namespace longbow::node

@@ -1,0 +1,19 @@
+// The binary search request of DoExchange: rows of an Arrow batch -> search requests.
+#pragma once
+
+#include <vector>
+
+#include "base/status.h"
+#include "model/query.h"
+
+namespace arrow {
+class RecordBatch;
+}
+
+namespace longbow::node {
+
+// Columns: `dataset` utf8 and `query_vector` (FixedSizeList or List of any numbers) required; `k` and `ef` integers of any
+// width, optional. INVALID_ARGUMENT, naming the column, for anything else, also for nulls.
+Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows);
+
+}  // namespace longbow::node

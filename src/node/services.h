@@ -1,0 +1,55 @@
+// What every handler of a node works with. Built by Node, outlives all calls.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <string>
+
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "engine/store.h"
+
+namespace longbow::node {
+
+// Counters of one kind of call, resolved once.
+struct CallMetrics {
+  Counter ok;
+  Counter failed;
+  Counter ok_alias;      // the dashboards' name for the same thing
+  Counter failed_alias;
+  Histogram seconds;
+};
+
+// Handles by action: do_get, do_put, ... Thread safe after construction.
+class RequestMetrics {
+ public:
+  explicit RequestMetrics(Metrics& metrics);
+  // The handles of an action; unknown ones share "other".
+  CallMetrics& For(const std::string& action);
+
+  Counter rows_put;
+  Counter rows_got;
+  Histogram put_payload_size_bytes;
+  Histogram search_seconds;
+
+ private:
+  std::map<std::string, CallMetrics> by_action_;
+};
+
+struct Services {
+  engine::Store& store;
+  ThreadPool& search_pool;   // reads: scans and searches
+  ThreadPool& write_pool;    // writes: decode, validate, wait for the log
+  RequestMetrics& metrics;
+  Logger& logger;
+  const std::atomic<bool>& draining;
+
+  // OK if the node takes all requests, else what is wrong: what /readyz and gRPC health say.
+  Status Readiness() const {
+    return draining.load() ? Unavailable("the server is stopping") : store.WriteHealth();
+  }
+};
+
+}  // namespace longbow::node
