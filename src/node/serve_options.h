@@ -1,0 +1,60 @@
+// Everything `longbow serve` is told: bin/ fills it from the configuration, the node is built from it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "base/limits.h"
+
+namespace longbow::kernels {
+struct Kernels;
+}  // namespace longbow::kernels
+
+namespace longbow::node {
+
+// PEM text and the file it came from, which messages name; both empty = not given.
+struct PemFile {
+  std::string path;
+  std::string text;
+};
+
+// The defaults here are those of the configuration table (bin/options.cc); a test compares the two.
+struct ServeOptions {
+  // "IP:PORT", "[IPv6]:PORT"; port 0 lets the system choose. Data and meta port serve everything, metrics plain HTTP.
+  std::string listen_addr = "127.0.0.1:3000";
+  std::string meta_addr = "127.0.0.1:3001";
+  std::string metrics_addr = "127.0.0.1:9090";
+  std::string node_id;               // never empty: the host's name by default
+  std::string data_path = "./data";  // created if it is not there
+
+  // TLS of the data and meta port; no certificate = plaintext. client_ca: clients must show a certificate it signed.
+  PemFile tls_cert, tls_key, tls_client_ca;
+
+  uint64_t grpc_max_recv_msg_size_bytes = limits::kMessageSizeMaxBytes;
+  uint64_t grpc_max_send_msg_size_bytes = limits::kMessageSizeMaxBytes;
+  uint32_t grpc_initial_window_size_bytes = 1u << 20;
+  uint32_t grpc_initial_conn_window_size_bytes = 1u << 20;
+  uint32_t grpc_max_concurrent_streams = 250;
+  std::chrono::milliseconds grpc_keepalive_time{7'200'000};
+  std::chrono::milliseconds grpc_keepalive_timeout{20'000};
+
+  uint32_t hnsw_m = 16;
+  uint32_t hnsw_ef_construction = 200;
+  uint32_t hnsw_ef_search = 128;
+  uint32_t segment_rows_max = limits::kSegmentRowsMax;
+
+  // Threads, all at least 1: 0 in the configuration has become the number of cores.
+  uint32_t index_threads = 1;
+  uint32_t search_threads = 1;
+  uint32_t write_threads = 1;
+  uint32_t io_threads = 2;
+
+  uint64_t max_wal_size_bytes = 104'857'600;               // a checkpoint is due when the log is larger
+  std::chrono::milliseconds snapshot_interval{3'600'000};  // and, if something changed, this often; 0 = never
+  std::chrono::milliseconds drain_timeout{10'000};         // what calls in flight have to end after SIGTERM
+
+  const kernels::Kernels* kernels = nullptr;  // never null: chosen once at start, lives as long as the process
+};
+
+}  // namespace longbow::node
