@@ -1,0 +1,369 @@
+//! HTTP/2 through `h2`: one task per connection, one per stream.
+
+use bytes::Buf;
+use h2::server::{Connection, SendResponse};
+use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use http::Request;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use crate::abi::Peer;
+use crate::call::{Call, End, Next};
+use crate::deadline::Deadline;
+use crate::io::{Activity, Io};
+use crate::listener::{Graceful, Shared};
+use crate::message::Message;
+
+/// The first bytes of every HTTP/2 connection (RFC 9113, section 3.4).
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// HTTP/2's own first window of a connection; a larger one is granted when it was used, see `grow`.
+const FIRST_WINDOW: usize = 65_535;
+/// How much of an answer may lie in h2's buffers, per stream.
+const SEND_BUFFER: usize = 1 << 20;
+
+/// What a connection and its streams tell each other.
+#[derive(Default)]
+struct Traffic {
+    streams: AtomicUsize,
+    /// Body bytes given to the C++ side; stops counting when the window was grown.
+    delivered: AtomicUsize,
+    grow: AtomicBool,
+}
+
+pub(crate) struct Http2<T> {
+    connection: Connection<Io<T>, Message>,
+    pings: Option<PingPong>,
+    activity: Arc<Activity>,
+    seen: usize,
+    keepalive_due: Option<Instant>,
+    keepalive: Deadline,
+    ping_sent: bool,
+    idle_since: Option<Instant>,
+    idle: Deadline,
+    closing: bool,
+    window_granted: usize,
+    traffic: Arc<Traffic>,
+    peer: Arc<Peer>,
+    shared: Arc<Shared>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Http2<T> {
+    /// Exchanges the prefaces.
+    pub async fn handshake(io: Io<T>, peer: Peer, shared: Arc<Shared>) -> Result<Http2<T>, h2::Error> {
+        let limits = &shared.limits;
+        let activity = io.activity();
+        let mut connection: Connection<_, Message> = h2::server::Builder::new()
+            .initial_window_size(limits.stream_window)
+            .max_concurrent_streams(limits.streams_max)
+            .max_header_list_size(limits.header_list_max)
+            .max_frame_size(limits.frame_max)
+            .max_pending_accept_reset_streams(limits.reset_streams_max)
+            .max_local_error_reset_streams(Some(limits.reset_streams_max))
+            .max_concurrent_reset_streams(limits.reset_streams_max)
+            .max_send_buffer_size(SEND_BUFFER)
+            .handshake(io)
+            .await?;
+        let now = Instant::now();
+        Ok(Http2 {
+            pings: connection.ping_pong(),
+            connection,
+            activity,
+            seen: 0,
+            keepalive_due: limits.keepalive.and_then(|time| now.checked_add(time)),
+            keepalive: Deadline::default(),
+            ping_sent: false,
+            idle_since: Some(now),
+            idle: Deadline::default(),
+            closing: false,
+            window_granted: 0,
+            traffic: Arc::default(),
+            peer: Arc::new(peer),
+            shared,
+        })
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Http2<T> {
+    /// A connection starts with 64 KiB. One whose bytes are being consumed gets the full window if all windows together
+    /// stay below their limit: a stranger cannot make us hold more by opening many connections.
+    fn grow(&mut self) {
+        if !self.traffic.grow.swap(false, Ordering::AcqRel) || self.window_granted > 0 {
+            return;
+        }
+        let target = self.shared.limits.connection_window as usize;
+        let more = target.saturating_sub(FIRST_WINDOW);
+        if more == 0 {
+            return;
+        }
+        if self.shared.windows.fetch_add(more, Ordering::AcqRel) + more > self.shared.limits.windows_max {
+            self.shared.windows.fetch_sub(more, Ordering::AcqRel);
+            // Asked again after the next 64 KiB.
+            self.traffic.delivered.store(0, Ordering::Release);
+            return;
+        }
+        self.window_granted = more;
+        self.connection.set_target_window_size(target as u32);
+    }
+
+    fn accept(&self, request: Request<RecvStream>, respond: SendResponse<Message>) {
+        let (head, body) = request.into_parts();
+        let call = self.shared.service.begin(&self.peer, &Request::from_parts(head, ()));
+        self.traffic.streams.fetch_add(1, Ordering::AcqRel);
+        tokio::spawn(Stream {
+            call,
+            body: Some(body),
+            answer: Answer::Head(respond),
+            timer: Deadline::default(),
+            complete: false,
+            traffic: self.traffic.clone(),
+        });
+    }
+
+    /// True: the peer is gone.
+    fn ping(&mut self, cx: &mut Context<'_>) -> bool {
+        let (Some(pings), Some(time)) = (&mut self.pings, self.shared.limits.keepalive) else { return false };
+        if self.ping_sent {
+            match pings.poll_pong(cx) {
+                Poll::Ready(Ok(_)) => {
+                    self.ping_sent = false;
+                    self.keepalive_due = Instant::now().checked_add(time);
+                }
+                Poll::Ready(Err(_)) => return true,
+                Poll::Pending => {}
+            }
+        }
+        if !self.keepalive.passed(self.keepalive_due, cx) {
+            return false;
+        }
+        // Any byte that came is as good as an answer; a peer in the middle of a large frame cannot send one.
+        let heard = std::mem::replace(&mut self.seen, self.activity.bytes_read()) != self.activity.bytes_read();
+        if heard {
+            self.keepalive_due = Instant::now().checked_add(time);
+        } else if self.ping_sent || pings.send_ping(Ping::opaque()).is_err() {
+            return true;
+        } else {
+            self.ping_sent = true;
+            self.keepalive_due = Instant::now().checked_add(self.shared.limits.stall_timeout);
+        }
+        // Registers the timer for the new moment, and the waker for the pong.
+        cx.waker().wake_by_ref();
+        false
+    }
+
+    fn close_if_idle(&mut self, cx: &mut Context<'_>) {
+        let Some(time) = self.shared.limits.idle_timeout else { return };
+        if self.closing || self.traffic.streams.load(Ordering::Acquire) > 0 {
+            self.idle_since = None;
+            return;
+        }
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        if self.idle.passed(since.checked_add(time), cx) {
+            self.graceful_shutdown();
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Graceful for Http2<T> {
+    fn graceful_shutdown(&mut self) {
+        self.closing = true;
+        self.connection.graceful_shutdown();
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for Http2<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        me.grow();
+        loop {
+            match me.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => me.accept(request, respond),
+                Poll::Ready(Some(Err(_))) | Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        if me.ping(cx) {
+            return Poll::Ready(());
+        }
+        me.close_if_idle(cx);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Http2<T> {
+    fn drop(&mut self) {
+        self.shared.windows.fetch_sub(self.window_granted, Ordering::AcqRel);
+    }
+}
+
+enum Answer {
+    Head(SendResponse<Message>),
+    Body(SendStream<Message>),
+}
+
+/// One call on an HTTP/2 connection. Looked at whenever the peer, the C++ side or the clock did something.
+struct Stream {
+    call: Arc<Call>,
+    /// None after the peer's last byte.
+    body: Option<RecvStream>,
+    answer: Answer,
+    timer: Deadline,
+    complete: bool,
+    traffic: Arc<Traffic>,
+}
+
+/// Why a stream's task ends.
+enum Over {
+    Answered,
+    Gone,
+}
+
+impl From<h2::Error> for Over {
+    fn from(_: h2::Error) -> Over {
+        Over::Gone
+    }
+}
+
+impl Stream {
+    fn reset(&mut self, reason: Reason) {
+        match &mut self.answer {
+            Answer::Head(respond) => respond.send_reset(reason),
+            Answer::Body(stream) => stream.send_reset(reason),
+        }
+    }
+
+    /// Sends what can be sent now. Returns if it has to wait or nothing is left.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
+        loop {
+            match (self.call.next(), &mut self.answer) {
+                (Next::Nothing, _) => return Ok(()),
+                (Next::Broken, _) => {
+                    self.reset(Reason::CANCEL);
+                    return Err(Over::Gone);
+                }
+                (Next::Head { head, last }, Answer::Head(respond)) => {
+                    let stream = respond.send_response(head, last)?;
+                    if last {
+                        return Err(Over::Answered);
+                    }
+                    self.answer = Answer::Body(stream);
+                }
+                (Next::Data { size }, Answer::Body(stream)) => {
+                    // Bytes are handed over only as far as the peer's window reaches. What waits stays with the call,
+                    // where a deadline can drop it.
+                    stream.reserve_capacity(size.min(SEND_BUFFER));
+                    let room = match stream.capacity() {
+                        0 if size > 0 => match stream.poll_capacity(cx) {
+                            Poll::Pending => return Ok(()),
+                            Poll::Ready(None) => return Err(Over::Gone),
+                            Poll::Ready(Some(room)) => room?,
+                        },
+                        room => room,
+                    };
+                    if room == 0 && size > 0 {
+                        continue;
+                    }
+                    if let Some((bytes, last)) = self.call.take(room) {
+                        if bytes.has_remaining() || last {
+                            stream.send_data(bytes, last)?;
+                        }
+                        if last {
+                            return Err(Over::Answered);
+                        }
+                    }
+                }
+                (Next::End(End::Trailers(trailers)), Answer::Body(stream)) => {
+                    stream.send_trailers(trailers)?;
+                    return Err(Over::Answered);
+                }
+                (Next::End(End::Plain), Answer::Body(stream)) => {
+                    // The end came after the last message had been taken: an empty DATA frame carries it.
+                    stream.send_data(Message::empty(), true)?;
+                    return Err(Over::Answered);
+                }
+                // Wrong order: a second head, or bytes or an end without one.
+                (Next::Head { .. }, Answer::Body(_)) | (Next::Data { .. } | Next::End(_), Answer::Head(_)) => {
+                    self.reset(Reason::INTERNAL_ERROR);
+                    return Err(Over::Gone);
+                }
+            }
+        }
+    }
+
+    /// Gives the C++ side the bytes it asked for.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
+        let (body, traffic) = (&mut self.body, &self.traffic);
+        let poll = || -> Poll<Option<Result<bytes::Bytes, h2::Error>>> {
+            let Some(stream) = body else { return Poll::Ready(None) };
+            loop {
+                match stream.poll_data(cx) {
+                    Poll::Ready(Some(Ok(bytes))) => {
+                        if traffic.delivered.fetch_add(bytes.len(), Ordering::AcqRel) + bytes.len() >= FIRST_WINDOW {
+                            traffic.delivered.store(0, Ordering::Release);
+                            traffic.grow.store(true, Ordering::Release);
+                        }
+                        stream.flow_control().release_capacity(bytes.len())?;
+                        if !bytes.is_empty() {
+                            return Poll::Ready(Some(Ok(bytes)));
+                        }
+                    }
+                    Poll::Ready(None) => {
+                        *body = None;
+                        return Poll::Ready(None);
+                    }
+                    other => return other,
+                }
+            }
+        };
+        match self.call.feed(poll) {
+            Poll::Ready(Err(error)) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
+        self.call.check_deadline(&mut self.timer, cx);
+        self.receive(cx)?;
+        self.send(cx)?;
+        let reset = match &mut self.answer {
+            Answer::Head(respond) => respond.poll_reset(cx),
+            Answer::Body(stream) => stream.poll_reset(cx),
+        };
+        match reset {
+            Poll::Ready(_) => Err(Over::Gone),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl Future for Stream {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let me = &mut *self;
+        me.call.begin();
+        loop {
+            if let Err(over) = me.turn(cx) {
+                me.complete = matches!(over, Over::Answered);
+                return Poll::Ready(());
+            }
+            if me.call.sleep(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.traffic.streams.fetch_sub(1, Ordering::AcqRel);
+        self.call.close(self.complete);
+    }
+}
