@@ -1,0 +1,44 @@
+// Reading a log back: what is in a folder of log files, and whether its end is torn or damaged. Changes nothing.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/ids.h"
+#include "base/status.h"
+#include "storage/log.h"
+
+namespace longbow::storage {
+
+struct LogFileEntry {
+  std::string path;
+  Lsn first_lsn;
+  uint64_t used_bytes = 0;   // header and records; zeros may follow
+};
+
+struct LogContents {
+  std::vector<LogFileEntry> files;        // by LSN; records are appended to the last. Empty: no log yet
+  std::vector<std::string> strange_files; // names ending in .log that are not ours
+  std::optional<std::string> unborn_file; // path of a file whose creation never finished: to be removed
+  Lsn last_lsn;                           // of the last whole record; `after` if there is no file
+  uint64_t salt = 0;                      // of the last file
+  bool torn = false;                      // the last file has bytes after used_bytes that have to go
+  uint64_t unsure_offset = 0;             // in the last file: where the records above `acknowledged` begin
+};
+
+struct LogReplayOptions {
+  std::string directory;
+  Lsn after;   // records up to here are checked but not replayed; files wholly below are not read
+  // Every record up to here was acknowledged: if one is not there or not whole, that is damage and no torn tail.
+  Lsn acknowledged;
+};
+
+// Calls `replay` for every whole record above `after`, in order. DATA_LOSS, FAILED_PRECONDITION (newer format), the file
+// system's errors, or what `replay` returns.
+Result<LogContents> ReplayLog(FileSystem& fs, const LogReplayOptions& options,
+                              const std::function<Status(const LogRecord&)>& replay);
+
+}  // namespace longbow::storage

@@ -1,0 +1,78 @@
+// The log's files being written: groups of records, each with one gathered write and one fdatasync.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/mutex.h"
+#include "base/random.h"
+#include "storage/log.h"
+#include "storage/log_format.h"
+#include "storage/log_replay.h"
+
+namespace longbow::storage {
+
+// A record with the checksum of its body.
+struct SummedRecord {
+  LogRecord record;
+  uint32_t body_crc = 0;
+};
+
+// WriteGroup and room_bytes are for one thread, the rest is thread safe.
+class LogWriter {
+ public:
+  // Continues what was read: removes an unborn file, makes sure that everything read is durable, cuts off a torn tail,
+  // and begins a new file where there is none. File system and options outlive the writer.
+  static Result<std::unique_ptr<LogWriter>> Create(FileSystem& fs, std::string directory, const LogOptions& options,
+                                                   LogContents contents, Lsn next_lsn, uint64_t seed);
+
+  // Makes the records, of consecutive LSNs, durable. After an error the writer must not be used any more.
+  Status WriteGroup(std::span<const SummedRecord> records);
+  // How many bytes the current file takes before the next group begins a new one.
+  uint64_t room_bytes() const { return offset_ < options_.file_size_bytes ? options_.file_size_bytes - offset_ : 0; }
+
+  Status Cut(Lsn upto);
+  uint64_t size_bytes() const;
+  LogStats stats() const;
+
+ private:
+  LogWriter(FileSystem& fs, std::string directory, const LogOptions& options, uint64_t seed)
+      : fs_(fs), directory_(std::move(directory)), options_(options), random_(seed) {}
+
+  Status ContinueLastFile(const LogContents& contents);
+  Status BeginFile(Lsn first_lsn);
+  Status SyncRecords();
+  Status StoreMark(Lsn lsn);
+  Slices Gather(std::span<const SummedRecord> records);
+
+  // Constant after construction.
+  FileSystem& fs_;
+  const std::string directory_;
+  const LogOptions& options_;
+
+  // Of the writing thread.
+  Random random_;
+  std::unique_ptr<File> mark_;
+  std::unique_ptr<File> file_;
+  uint64_t offset_ = 0;   // where the next record goes
+  uint64_t salt_ = 0;
+  std::vector<uint8_t> staging_;  // headers, padding and small bodies of one group
+
+  // Written by that thread, read by any.
+  std::atomic<uint64_t> records_{0};
+  std::atomic<uint64_t> bytes_{0};
+  std::atomic<uint64_t> syncs_{0};
+  std::atomic<std::chrono::nanoseconds> sync_time_{};
+
+  mutable Mutex mu_;
+  std::vector<LogFileEntry> files_ GUARDED_BY(mu_);  // by LSN; the last is file_
+};
+
+// `<directory>/COMMITTED`.
+std::string CommitMarkPath(const std::string& directory);
+
+}  // namespace longbow::storage
