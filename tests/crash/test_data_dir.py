@@ -17,7 +17,7 @@ import pyarrow.flight as flight
 import pytest
 
 import flight_calls as fc
-from longbow_server import LongbowServer, wait_until
+from longbow_server import LongbowServer, StartFailed, wait_until
 
 LOCK_FILES = {"LOCK"}  # names the owner; not data
 
@@ -29,11 +29,35 @@ def fingerprint(folder: pathlib.Path) -> dict[str, str]:
 
 
 def files(folder: pathlib.Path, kind: str) -> list[pathlib.Path]:
-    """The files of a kind: `log`, `manifest`, `segment` (everything else that a checkpoint wrote)."""
+    """The files of a kind: `log`, `mark` (how far the log is committed), `manifest`, `segment` (all that a checkpoint wrote)."""
     everything = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in LOCK_FILES and path.stat().st_size]
-    logs = [path for path in everything if path.suffix == ".log"]
-    manifests = [path for path in everything if path.name == "MANIFEST"]
-    return {"log": logs, "manifest": manifests, "segment": [path for path in everything if path not in logs and path not in manifests]}[kind]
+
+    def kind_of(path: pathlib.Path) -> str:
+        return {"MANIFEST": "manifest", "COMMITTED": "mark"}.get(path.name, "log" if path.suffix == ".log" else "segment")
+
+    return [path for path in everything if kind_of(path) == kind]
+
+
+def used_size(log: pathlib.Path) -> int:
+    """Where the records end: the rest of the file is preallocated zeros. Records are padded to 8 bytes and these end in an
+    Arrow stream, whose last 8 bytes are not all zero."""
+    return (len(log.read_bytes().rstrip(b"\0")) + 7) // 8 * 8
+
+
+def overwrite(path: pathlib.Path, offset: int, data: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C, bit by bit: enough for a header."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
 
 
 def vectors(n: int, seed: int = 0) -> np.ndarray:
@@ -65,11 +89,7 @@ def check_rows(server: LongbowServer) -> None:
 
 
 def flip(path: pathlib.Path, offset: int) -> None:
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)[0]
-        file.seek(offset)
-        file.write(bytes([byte ^ 0x41]))
+    overwrite(path, offset, bytes([path.read_bytes()[offset] ^ 0x41]))
 
 
 def test_restart_without_damage(stopped):
@@ -96,7 +116,7 @@ def test_second_process_on_the_same_folder(make_server, tmp_path):
 def test_any_flipped_byte_of_the_log_is_refused(stopped):
     """At ten places before the last record: file and offset are named, nothing is written; repaired, all is there."""
     log = files(stopped.data_dir, "log")[-1]
-    used = len(log.read_bytes().rstrip(b"\0"))
+    used = used_size(log)
     for part in np.linspace(0.02, 0.9, 10):
         offset = int(used * part)
         flip(log, offset)
@@ -159,26 +179,30 @@ def test_shortened_file_is_refused(stopped, kind):
     check_rows(stopped)
 
 
+@pytest.mark.parametrize("cut", [False, True], ids=["in the preallocated part", "at the end of a cut file"])
 @pytest.mark.parametrize("garbage", ["random bytes", "zeros", "half a record", "one byte"])
-def test_torn_tail_is_cut(stopped, garbage):
+def test_torn_tail_is_cut(stopped, garbage, cut):
     """What a crash may leave behind the last acknowledged record."""
     log = files(stopped.data_dir, "log")[-1]
-    whole = log.read_bytes()
-    used = whole.rstrip(b"\0")
-    tail = {"random bytes": np.random.default_rng(9).bytes(5_000), "zeros": bytes(8_192), "half a record": used[-700:-200], "one byte": b"\x7f"}[garbage]
-    log.write_bytes(used + tail)
+    used = used_size(log)
+    records = log.read_bytes()[:used]
+    tail = {"random bytes": np.random.default_rng(9).bytes(5_000), "zeros": bytes(8_192), "half a record": records[-700:-200], "one byte": b"\x7f"}[garbage]
+    if cut:
+        log.write_bytes(records + tail)
+    else:
+        overwrite(log, used, tail)
     for _ in range(2):  # and the repaired log is a good one
         stopped.start()
         check_rows(stopped)
         stopped.kill()
 
 
-def test_torn_tail_after_a_cut_write(stopped):
-    """Garbage appended, then cut at several lengths; rows put afterwards survive as well."""
+def test_torn_tail_again_and_again(stopped):
+    """Garbage of several lengths, one crash after the other; rows put afterwards survive as well."""
     log = files(stopped.data_dir, "log")[-1]
-    used = log.read_bytes().rstrip(b"\0")
-    for number, size in enumerate((1, 17, 300, 4_097)):
-        log.write_bytes(used + np.random.default_rng(size).bytes(8_192)[:size])
+    for size in (1, 17, 300, 4_097):
+        records = log.read_bytes()[:used_size(log)]
+        log.write_bytes(records + np.random.default_rng(size).bytes(size))
         stopped.start()
         check_rows(stopped)
         stopped.kill()
@@ -190,6 +214,69 @@ def test_torn_tail_after_a_cut_write(stopped):
     check_rows(stopped)
     with flight.connect(stopped.data_uri) as client:
         assert fc.scan_ids(client, "after") == list(range(7))
+
+
+def test_acknowledged_records_cut_away_are_missed(stopped):
+    """A log that ends before its last acknowledged record is damaged, not torn."""
+    log = files(stopped.data_dir, "log")[-1]
+    used = used_size(log)
+    whole = log.read_bytes()
+    for keep in (used // 2, used - 9, 64):
+        log.write_bytes(whole[:keep])
+        before = fingerprint(stopped.data_dir)
+        assert log.name in stopped.refuse_to_start().log
+        assert fingerprint(stopped.data_dir) == before
+    log.write_bytes(whole)
+    stopped.start()
+    check_rows(stopped)
+
+
+@pytest.mark.parametrize("harm", ["flipped", "emptied", "removed"])
+def test_commit_mark_is_refused_or_not_needed(stopped, harm):
+    """Either the server says what is wrong with it, or it has every row without it. Never fewer rows."""
+    for mark in files(stopped.data_dir, "mark"):
+        good = mark.read_bytes()
+        if harm == "flipped":
+            flip(mark, len(good) // 2)
+        elif harm == "emptied":
+            mark.write_bytes(b"")
+        else:
+            mark.unlink()
+        try:
+            stopped.start()
+        except StartFailed as failed:
+            assert mark.name in failed.log
+            mark.write_bytes(good)
+            stopped.start()
+        check_rows(stopped)
+        stopped.kill()
+
+
+def test_newer_log_is_refused(stopped):
+    """The file header of docs/formats/log.md with the next version and a right checksum."""
+    log = files(stopped.data_dir, "log")[-1]
+    header = bytearray(log.read_bytes()[:64])
+    version = int.from_bytes(header[8:12], "little")
+    header[8:12] = (version + 1).to_bytes(4, "little")
+    header[60:64] = crc32c(bytes(header[:60])).to_bytes(4, "little")
+    overwrite(log, 0, bytes(header))
+    before = fingerprint(stopped.data_dir)
+    failed = stopped.refuse_to_start()
+    assert log.name in failed.log and "version" in failed.log, failed.log
+    assert fingerprint(stopped.data_dir) == before
+
+
+def test_newer_manifest_is_refused(stopped):
+    """The first line of a manifest names its format version."""
+    manifest = files(stopped.data_dir, "manifest")[0]
+    line, rest = manifest.read_bytes().split(b"\n", 1)
+    newer = re.sub(rb"\b1\b", b"2", line, count=1)
+    assert newer != line, f"no version 1 in {line!r}"
+    manifest.write_bytes(newer + b"\n" + rest)
+    before = fingerprint(stopped.data_dir)
+    failed = stopped.refuse_to_start()
+    assert "MANIFEST" in failed.log and re.search("version|newer", failed.log), failed.log
+    assert fingerprint(stopped.data_dir) == before
 
 
 def test_path_that_is_no_folder_is_refused(make_server, tmp_path):

@@ -104,9 +104,9 @@ def test_cancelled_put_changes_nothing_more_than_whole_batches(big, rng):
 
 def test_deadline_ends_a_scan(big):
     with flight.connect(big.data_uri) as client:
-        reader = client.do_get(flight.Ticket(b"big"), flight.FlightCallOptions(timeout=0.5))
+        reader = client.do_get(flight.Ticket(b"big"), flight.FlightCallOptions(timeout=1))
         reader.read_chunk()
-        time.sleep(0.7)  # the deadline passes while the client does not read: that is the point
+        time.sleep(1.2)  # the deadline passes while the client does not read: that is the point
         with pytest.raises(flight.FlightTimedOutError):
             while True:
                 reader.read_chunk()
