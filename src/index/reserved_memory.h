@@ -1,0 +1,33 @@
+// Address space taken once, memory as it is touched: arrays that grow without ever moving.
+#pragma once
+
+#include <cstddef>
+
+#include "base/status.h"
+
+namespace longbow::index {
+
+// An owned range of zeros, aligned to 2 MiB. Pages beyond the first 2 MiB are huge where the kernel has some to give: a
+// large array then costs few TLB misses, a small one only the 4 KiB pages it uses.
+class ReservedMemory {
+ public:
+  // RESOURCE_EXHAUSTED if the address space is not to be had; `purpose` names the array in the message.
+  static Result<ReservedMemory> Create(size_t size_bytes, const char* purpose);
+
+  ReservedMemory() = default;
+  ReservedMemory(ReservedMemory&& other) noexcept { *this = std::move(other); }
+  ReservedMemory& operator=(ReservedMemory&& other) noexcept;
+  ~ReservedMemory();
+
+  template <typename T>
+  T* As() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void* mapping_ = nullptr;
+  size_t mapping_size_bytes_ = 0;
+  void* data_ = nullptr;
+};
+
+}  // namespace longbow::index
