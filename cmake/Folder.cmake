@@ -1,15 +1,16 @@
-# longbow_folder(<name> DEPS ...): one static library per folder of src/, by convention:
-#   x.cc          in the library
+# longbow_folder(<name> DEPS ... [TEST_DEPS ...] [EXCLUDE file...]): one static library per folder of src/, by convention:
+#   x.cc          in the library, unless EXCLUDE names it
 #   x_test.cc     in <name>_test (GoogleTest), a ctest of that name
 #   x_bench.cc    in <name>_bench (Google Benchmark), built by `make bench`
 #   x_fuzz.cc     left to the fuzz preset
 function(longbow_folder name)
-  cmake_parse_arguments(F "" "" "DEPS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(F "" "" "DEPS;TEST_DEPS;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
   file(GLOB benches CONFIGURE_DEPENDS *_bench.cc)
   file(GLOB fuzzers CONFIGURE_DEPENDS *_fuzz.cc)
-  list(REMOVE_ITEM sources ${tests} ${benches} ${fuzzers} "")
+  list(TRANSFORM F_EXCLUDE PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  list(REMOVE_ITEM sources ${tests} ${benches} ${fuzzers} ${F_EXCLUDE} "")
   if(sources)
     add_library(longbow_${name} STATIC ${sources})
     set(scope PUBLIC)

@@ -24,6 +24,12 @@ std::string Upper(std::string_view name) {
   return upper;
 }
 
+std::string Lower(std::string_view name) {
+  std::string lower(name);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower;
+}
+
 // snake_case -> --kebab-case
 std::string FlagName(std::string_view name) {
   std::string flag = "--" + std::string(name);
@@ -144,8 +150,8 @@ Result<std::string> ConfigPath(std::span<const std::string> arguments, const Env
 
 }  // namespace
 
-Result<Config> Config::Load(std::span<const Option> options, std::span<const std::string> arguments,
-                            const Environment& environment, FileSystem& fs) {
+Result<Config> Config::Load(std::span<const Option> options, std::span<const std::string_view> not_honoured,
+                            std::span<const std::string> arguments, const Environment& environment, FileSystem& fs) {
   Config config;
   for (const Option& option : options) {
     LB_CHECK(CheckText(option, option.default_text).ok());
@@ -156,6 +162,7 @@ Result<Config> Config::Load(std::span<const Option> options, std::span<const std
     LB_TRY(config.SetFromFile(path, fs));
   }
   LB_TRY(config.SetFromEnvironment(environment));
+  LB_TRY(config.CheckEnvironment(not_honoured, environment));
   LB_TRY(config.SetFromArguments(arguments));
   return config;
 }
@@ -211,17 +218,29 @@ Status Config::SetFromEnvironment(const Environment& environment) {
       }
     }
   }
-  for (const auto& [name, value] : environment) {
-    if (!name.starts_with(kPrefix)) {
+  return {};
+}
+
+Status Config::CheckEnvironment(std::span<const std::string_view> not_honoured, const Environment& environment) {
+  for (const std::string_view name : not_honoured) {
+    for (const std::string& variable : {std::string(kPrefix) + Upper(name), Upper(name)}) {
+      if (const auto found = environment.find(variable); found != environment.end() && !found->second.empty()) {
+        warnings_.push_back("environment " + variable + " is set but not honoured by this version");
+      }
+    }
+  }
+  for (const auto& [variable, value] : environment) {
+    if (!variable.starts_with(kPrefix)) {
       continue;
     }
-    std::string key = name.substr(kPrefix.size());
-    std::ranges::transform(key, key.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    // Others may own names with our prefix (Kubernetes makes LONGBOW_PORT for a service): only near misses are told.
-    const std::string near = DidYouMean(key);
-    if (!near.empty() && near != key) {
-      warnings_.push_back("environment " + name + " is not an option; did you mean " + std::string(kPrefix) +
-                          Upper(near) + "?");
+    const std::string key = Lower(variable.substr(kPrefix.size()));
+    if (FindKey(key) != nullptr || std::ranges::find(not_honoured, key) != not_honoured.end()) {
+      continue;
+    }
+    // Others may own names with our prefix (Kubernetes makes LONGBOW_PORT for a service): only near misses are errors.
+    if (const std::string near = DidYouMean(key); !near.empty()) {
+      return InvalidArgument("unknown environment variable " + variable + "; did you mean " + std::string(kPrefix) +
+                             Upper(near) + "?");
     }
   }
   return {};
@@ -243,7 +262,7 @@ Status Config::SetFromArguments(std::span<const std::string> arguments) {
     Setting* setting = FindKey(key);
     if (setting == nullptr && key != "config") {
       const std::string near = DidYouMean(key);
-      return InvalidArgument("unknown flag " + argument.substr(0, equals) +
+      return InvalidArgument("unknown flag " + argument +
                              (near.empty() ? "" : "; did you mean " + FlagName(near) + "?"));
     }
     if (!value && setting != nullptr && setting->option->type == OptionType::kBool) {
@@ -267,6 +286,12 @@ const Config::Setting& Config::Find(std::string_view name, OptionType type) cons
   LB_CHECK(found != settings_.end());
   LB_CHECK(found->option->type == type);
   return *found;
+}
+
+const std::string& Config::Source(std::string_view name) const {
+  const auto found = std::ranges::find(settings_, name, [](const Setting& setting) { return setting.option->name; });
+  LB_CHECK(found != settings_.end());
+  return found->source;
 }
 
 const std::string& Config::String(std::string_view name) const { return Find(name, OptionType::kString).text; }

@@ -40,9 +40,11 @@ Environment ProcessEnvironment();
 class Config {
  public:
   // `arguments` are those behind the subcommand. INVALID_ARGUMENT names the flag, variable or file:line at fault and,
-  // for an unknown flag or key, the nearest known one; errors of the file are as ReadWholeFile gives them.
-  static Result<Config> Load(std::span<const Option> options, std::span<const std::string> arguments,
-                             const Environment& environment, FileSystem& fs);
+  // for an unknown flag, key or LONGBOW_ variable, the nearest known one; errors of the file are as ReadWholeFile gives
+  // them. `not_honoured`: names in snake_case that other versions know; set in the environment they give a warning, no
+  // error.
+  static Result<Config> Load(std::span<const Option> options, std::span<const std::string_view> not_honoured,
+                             std::span<const std::string> arguments, const Environment& environment, FileSystem& fs);
 
   // The value of an option of that type; another name or type is a bug and stops the process.
   const std::string& String(std::string_view name) const;
@@ -52,16 +54,18 @@ class Config {
   std::chrono::nanoseconds Duration(std::string_view name) const;
   uint64_t Size(std::string_view name) const;
 
+  // Where the value comes from: "default", "flag --hnsw-m", "environment HNSW_M", "longbow.toml:3".
+  const std::string& Source(std::string_view name) const;
   // All values as a TOML file that gives them again, each with a comment that says where it comes from.
   std::string ToToml() const;
-  // LONGBOW_ variables that look like a misspelt option: one sentence each.
+  // One sentence for each variable of `not_honoured` that is set.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   struct Setting {
     const Option* option;
-    std::string text;    // valid for its type and bounds
-    std::string source;  // "default", "flag --hnsw-m", "environment HNSW_M", "longbow.toml:3"
+    std::string text;  // valid for its type and bounds
+    std::string source;
   };
 
   const Setting& Find(std::string_view name, OptionType type) const;
@@ -69,6 +73,7 @@ class Config {
   Status Set(Setting& setting, std::string text, std::string source);
   Status SetFromFile(const std::string& path, FileSystem& fs);
   Status SetFromEnvironment(const Environment& environment);
+  Status CheckEnvironment(std::span<const std::string_view> not_honoured, const Environment& environment);
   Status SetFromArguments(std::span<const std::string> arguments);
   std::string DidYouMean(std::string_view key) const;
 

@@ -1,6 +1,105 @@
+// longbow: one executable, a subcommand for each thing it does.
 #include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
-int main() {
-  std::fputs("longbow: not built yet\n", stderr);
-  return 2;
+#include "base/suggest.h"
+#include "bin/options.h"
+#include "bin/serve.h"
+#include "bin/version.h"
+#include "kernels/dispatch.h"
+
+namespace longbow::bin {
+namespace {
+
+constexpr int kExitOk = 0;
+constexpr int kExitUsage = 2;  // nothing was started or created
+
+constexpr std::string_view kCommands[] = {"serve", "config", "version", "help"};
+constexpr char kHelp[] = R"(longbow: Arrow-native vector database
+
+  longbow serve [options]    run a node until SIGTERM or SIGINT; prints one line when it is ready
+  longbow config [options]   print the configuration that serve would run with, as TOML, and where each value comes from
+  longbow version            print the version
+  longbow help               print this
+
+An option may be a flag (--data-path=./data), an environment variable (LONGBOW_DATA_PATH or DATA_PATH) or a key of the
+TOML file that --config or LONGBOW_CONFIG names (data_path = "./data"); the first of these that is set wins.
+Durations are written 200ms, 5m or 1h30m; sizes 1048576 or 64MiB.
+LONGBOW_ISA forces an instruction set: scalar, avx2, avx512 or neon.
+
+Options:
+)";
+
+void Print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+int Fail(std::string_view message) {
+  std::fprintf(stderr, "longbow: %.*s\n", static_cast<int>(message.size()), message.data());
+  return kExitUsage;
+}
+
+int Help() {
+  Print(kHelp + DescribeOptions(ServeTable()));
+  return kExitOk;
+}
+
+int PrintConfig(const Config& config, const node::ServeOptions& options) {
+  Print("# longbow " + std::string(Version()) + ", instruction set " +
+        std::string(kernels::IsaName(options.kernels->isa)) + "\n" + config.ToToml());
+  return kExitOk;
+}
+
+bool AsksForHelp(std::span<const std::string> arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--help" || argument == "-h") {
+      return true;
+    }
+  }
+  return false;
+}
+
+int UnknownCommand(const std::string& command) {
+  const std::string near = Nearest(command, kCommands);
+  return Fail("unknown command '" + command + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") +
+              " (serve, config, version or help)");
+}
+
+int Run(std::span<const std::string> arguments) {
+  if (arguments.empty()) {
+    return Fail("which command? serve, config, version or help");
+  }
+  const std::string& command = arguments.front();
+  arguments = arguments.subspan(1);
+  if (command == "help" || command == "--help" || command == "-h") {
+    return Help();
+  }
+  if (command == "version" || command == "--version") {
+    Print(VersionLine() + "\n");
+    return kExitOk;
+  }
+  if (command != "serve" && command != "config") {
+    return UnknownCommand(command);
+  }
+  if (AsksForHelp(arguments)) {
+    return Help();
+  }
+  const Result<Config> config = LoadConfig(arguments, ProcessEnvironment(), RealFileSystem());
+  if (!config.ok()) {
+    return Fail(config.status().message());
+  }
+  const Result<node::ServeOptions> options = ToServeOptions(*config, RealFileSystem());
+  if (!options.ok()) {
+    return Fail(options.status().message());
+  }
+  return command == "serve" ? Serve(*config, *options) : PrintConfig(*config, *options);
+}
+
+}  // namespace
+}  // namespace longbow::bin
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  return longbow::bin::Run(arguments);
 }

@@ -1,0 +1,333 @@
+#include "bin/options.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+#include "base/limits.h"
+#include "bin/listen_address.h"
+#include "kernels/dispatch.h"
+
+namespace longbow::bin {
+namespace {
+
+using enum OptionType;
+
+constexpr double kWindowMin = 65'535, kWindowMax = 2'147'483'647;  // HTTP/2's default and its maximum
+constexpr double kThreadsMax = 1024;
+constexpr double kSizeMax = 1ull << 50;
+
+constexpr std::array kTable = {
+    Option{.name = "listen_addr",
+           .default_text = "127.0.0.1:3000",
+           .help = "Data port, IP:PORT; port 0 lets the system choose."},
+    Option{
+        .name = "meta_addr", .default_text = "127.0.0.1:3001", .help = "Meta port; serves the same as the data port."},
+    Option{.name = "metrics_addr", .default_text = "127.0.0.1:9090", .help = "HTTP port of metrics and health."},
+    Option{.name = "allow_remote",
+           .type = kBool,
+           .default_text = "false",
+           .help = "Let a port be reached from other machines without TLS client authentication."},
+    Option{.name = "node_id", .default_text = "", .help = "Name of this node; empty = the host's name."},
+    Option{.name = "data_path", .default_text = "./data", .help = "Data folder; created if it is not there."},
+    Option{.name = "log_level",
+           .default_text = "info",
+           .help = "Least severe level that is logged: debug, info, warn, error.",
+           .choices = "debug info warn error"},
+    Option{.name = "log_format",
+           .default_text = "json",
+           .help = "json: one object a line; console: for people.",
+           .choices = "json console"},
+    Option{.name = "tls_cert",
+           .default_text = "",
+           .help = "PEM file with the server's certificate chain; empty = no TLS."},
+    Option{.name = "tls_key", .default_text = "", .help = "PEM file with the certificate's private key."},
+    Option{.name = "tls_client_ca",
+           .default_text = "",
+           .help = "PEM file of the authority whose certificates clients must show."},
+    Option{.name = "grpc_max_recv_msg_size",
+           .type = kSize,
+           .default_text = "536870912",
+           .help = "Largest message taken.",
+           .min = 1024,
+           .max = 1ull << 31},
+    Option{.name = "grpc_max_send_msg_size",
+           .type = kSize,
+           .default_text = "536870912",
+           .help = "Largest message sent.",
+           .min = 1024,
+           .max = 1ull << 31},
+    Option{.name = "grpc_initial_window_size",
+           .type = kSize,
+           .default_text = "1048576",
+           .help = "Bytes a client may send on one stream before they are read.",
+           .min = kWindowMin,
+           .max = kWindowMax},
+    Option{.name = "grpc_initial_conn_window_size",
+           .type = kSize,
+           .default_text = "1048576",
+           .help = "The same for a whole connection.",
+           .min = kWindowMin,
+           .max = kWindowMax},
+    Option{.name = "grpc_max_concurrent_streams",
+           .type = kInt,
+           .default_text = "250",
+           .help = "Calls a connection may have open.",
+           .min = 1,
+           .max = 1'000'000},
+    Option{.name = "grpc_keepalive_time",
+           .type = kDuration,
+           .default_text = "2h",
+           .help = "Silence after which a connection is pinged.",
+           .min = 1,
+           .max = 31'536'000},
+    Option{.name = "grpc_keepalive_timeout",
+           .type = kDuration,
+           .default_text = "20s",
+           .help = "How long the answer to a ping may take.",
+           .min = 0.001,
+           .max = 31'536'000},
+    Option{.name = "hnsw_m",
+           .type = kInt,
+           .default_text = "16",
+           .help = "Links of a row in the graph; twice as many on its lowest level.",
+           .min = 2,
+           .max = 128},
+    Option{.name = "hnsw_ef_construction",
+           .type = kInt,
+           .default_text = "200",
+           .help = "Rows considered as neighbours of a new one; at least hnsw_m.",
+           .min = 2,
+           .max = limits::kEfMax},
+    Option{.name = "hnsw_ef_search",
+           .type = kInt,
+           .default_text = "128",
+           .help = "Rows a search considers when the request does not say: higher finds more and takes longer.",
+           .min = 1,
+           .max = limits::kEfMax},
+    Option{.name = "segment_rows_max",
+           .type = kInt,
+           .default_text = "1048576",
+           .help = "Rows of one segment; the next put opens a new one.",
+           .min = 1,
+           .max = limits::kSegmentRowsMax},
+    Option{.name = "index_threads",
+           .type = kInt,
+           .default_text = "0",
+           .help = "Threads that link rows into graphs; 0 = cores.",
+           .min = 0,
+           .max = kThreadsMax},
+    Option{.name = "search_threads",
+           .type = kInt,
+           .default_text = "0",
+           .help = "Threads that search and scan; 0 = cores.",
+           .min = 0,
+           .max = kThreadsMax},
+    Option{.name = "write_threads",
+           .type = kInt,
+           .default_text = "0",
+           .help = "Threads that decode and check written rows; 0 = cores.",
+           .min = 0,
+           .max = kThreadsMax},
+    Option{.name = "io_threads",
+           .type = kInt,
+           .default_text = "0",
+           .help = "Threads that serve connections, for each port; 0 = cores.",
+           .min = 0,
+           .max = kThreadsMax},
+    Option{.name = "max_wal_size",
+           .type = kSize,
+           .default_text = "104857600",
+           .help = "Size of the log above which a checkpoint is written and the log cut.",
+           .min = 1'048'576,
+           .max = kSizeMax},
+    Option{.name = "snapshot_interval",
+           .type = kDuration,
+           .default_text = "1h",
+           .help = "A checkpoint this often if anything changed; 0 = only by size.",
+           .min = 0,
+           .max = 31'536'000},
+    Option{.name = "drain_timeout",
+           .type = kDuration,
+           .default_text = "10s",
+           .help = "How long calls in flight may take to end after SIGTERM.",
+           .min = 0,
+           .max = 86'400},
+};
+
+constexpr std::array<std::string_view, 40> kNotHonoured = {
+    "max_memory",
+    "ttl",
+    "grpc_keepalive_min_time",
+    "grpc_keepalive_permit_without_stream",
+    "gossip_enabled",
+    "gossip_port",
+    "gossip_interval",
+    "gossip_advertise_addr",
+    "gossip_discovery_provider",
+    "gossip_static_peers",
+    "gossip_dns_record",
+    "storage_async_fsync",
+    "storage_doput_batch_size",
+    "storage_use_iouring",
+    "storage_use_direct_io",
+    "memory_eviction_headroom",
+    "memory_eviction_policy",
+    "memory_reject_writes",
+    "hybrid_search_enabled",
+    "hybrid_text_columns",
+    "hybrid_alpha",
+    "gpu_enabled",
+    "gpu_device_id",
+    "rate_limit_rps",
+    "rate_limit_burst",
+    "gc_ballast_g",
+    "gogc",
+    "gomemlimit",
+    "hnsw_sq8_enabled",
+    "compaction_enabled",
+    "compaction_interval",
+    "compaction_target_batch_size",
+    "compaction_min_batches",
+    "auto_sharding_enabled",
+    "auto_sharding_threshold",
+    "auto_sharding_split_threshold",
+    "ring_sharding_enabled",
+    "ingestion_worker_count",
+    "storage_backend",
+    "snapshot_path",
+};
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? std::string(name.data()) : "longbow";
+}
+
+uint32_t Threads(const Config& config, std::string_view name) {
+  const int64_t threads = config.Int(name);
+  return threads > 0 ? static_cast<uint32_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
+}
+
+std::chrono::milliseconds Milliseconds(const Config& config, std::string_view name) {
+  return std::chrono::ceil<std::chrono::milliseconds>(config.Duration(name));
+}
+
+// "flag --tls-cert: tls_cert " in front of what is wrong.
+Status Wrong(const Config& config, std::string_view name, std::string_view message) {
+  return InvalidArgument(config.Source(name) + ": " + std::string(name) + " " + std::string(message));
+}
+
+// Address of one port; wider than loopback only when `may_be_remote`.
+Result<std::string> Address(const Config& config, std::string_view name, bool may_be_remote) {
+  const Result<ListenAddress> address = ParseListenAddress(config.String(name));
+  if (!address.ok()) {
+    return Wrong(config, name, address.status().message());
+  }
+  if (!address->loopback && !may_be_remote) {
+    return Wrong(config, name,
+                 address->text +
+                     " can be reached from other machines, and nothing would ask who calls: give tls_client_ca "
+                     "(with tls_cert and tls_key), or say allow_remote=true");
+  }
+  return address->text;
+}
+
+Result<node::PemFile> ReadPem(const Config& config, std::string_view name, std::string_view marker, FileSystem& fs) {
+  const std::string& path = config.String(name);
+  if (path.empty()) {
+    return node::PemFile{};
+  }
+  Result<std::string> text = ReadWholeFile(fs, path);
+  if (!text.ok()) {
+    return Wrong(config, name, "cannot be read: " + std::string(text.status().message()));
+  }
+  if (text->find(marker) == std::string::npos) {
+    return Wrong(config, name, path + " has no line '" + std::string(marker) + "'");
+  }
+  return node::PemFile{path, *std::move(text)};
+}
+
+Status FillTls(const Config& config, FileSystem& fs, node::ServeOptions& options) {
+  const auto given = [&](std::string_view name) { return !config.String(name).empty(); };
+  if (given("tls_cert") && !given("tls_key")) {
+    return Wrong(config, "tls_cert", "needs tls_key, the file with its private key");
+  }
+  if (given("tls_key") && !given("tls_cert")) {
+    return Wrong(config, "tls_key", "needs tls_cert, the file with the certificate");
+  }
+  if (given("tls_client_ca") && !given("tls_cert")) {
+    return Wrong(config, "tls_client_ca", "needs tls_cert and tls_key: clients can only be asked over TLS");
+  }
+  LB_ASSIGN(options.tls_cert, ReadPem(config, "tls_cert", "-----BEGIN CERTIFICATE-----", fs));
+  LB_ASSIGN(options.tls_key, ReadPem(config, "tls_key", "PRIVATE KEY-----", fs));
+  LB_ASSIGN(options.tls_client_ca, ReadPem(config, "tls_client_ca", "-----BEGIN CERTIFICATE-----", fs));
+  return {};
+}
+
+void FillTransport(const Config& config, node::ServeOptions& options) {
+  options.grpc_max_recv_msg_size_bytes = config.Size("grpc_max_recv_msg_size");
+  options.grpc_max_send_msg_size_bytes = config.Size("grpc_max_send_msg_size");
+  options.grpc_initial_window_size_bytes = static_cast<uint32_t>(config.Size("grpc_initial_window_size"));
+  options.grpc_initial_conn_window_size_bytes = static_cast<uint32_t>(config.Size("grpc_initial_conn_window_size"));
+  options.grpc_max_concurrent_streams = static_cast<uint32_t>(config.Int("grpc_max_concurrent_streams"));
+  options.grpc_keepalive_time = Milliseconds(config, "grpc_keepalive_time");
+  options.grpc_keepalive_timeout = Milliseconds(config, "grpc_keepalive_timeout");
+  options.drain_timeout = Milliseconds(config, "drain_timeout");
+}
+
+Status FillEngine(const Config& config, node::ServeOptions& options) {
+  options.hnsw_m = static_cast<uint32_t>(config.Int("hnsw_m"));
+  options.hnsw_ef_construction = static_cast<uint32_t>(config.Int("hnsw_ef_construction"));
+  options.hnsw_ef_search = static_cast<uint32_t>(config.Int("hnsw_ef_search"));
+  if (options.hnsw_ef_construction < options.hnsw_m) {
+    return Wrong(config, "hnsw_ef_construction",
+                 "must be at least hnsw_m, got " + std::to_string(options.hnsw_ef_construction) + " with hnsw_m " +
+                     std::to_string(options.hnsw_m));
+  }
+  options.segment_rows_max = static_cast<uint32_t>(config.Int("segment_rows_max"));
+  options.index_threads = Threads(config, "index_threads");
+  options.search_threads = Threads(config, "search_threads");
+  options.write_threads = Threads(config, "write_threads");
+  options.io_threads = Threads(config, "io_threads");
+  options.max_wal_size_bytes = config.Size("max_wal_size");
+  options.snapshot_interval = Milliseconds(config, "snapshot_interval");
+  return {};
+}
+
+}  // namespace
+
+std::span<const Option> ServeTable() { return kTable; }
+std::span<const std::string_view> NotHonoured() { return kNotHonoured; }
+
+Result<Config> LoadConfig(std::span<const std::string> arguments, const Environment& environment, FileSystem& fs) {
+  return Config::Load(kTable, kNotHonoured, arguments, environment, fs);
+}
+
+Result<node::ServeOptions> ToServeOptions(const Config& config, FileSystem& fs) {
+  node::ServeOptions options;
+  const bool allow_remote = config.Bool("allow_remote");
+  const bool clients_are_asked = !config.String("tls_client_ca").empty();
+  LB_ASSIGN(options.listen_addr, Address(config, "listen_addr", allow_remote || clients_are_asked));
+  LB_ASSIGN(options.meta_addr, Address(config, "meta_addr", allow_remote || clients_are_asked));
+  LB_ASSIGN(options.metrics_addr, Address(config, "metrics_addr", allow_remote));  // plain HTTP: never asks
+  LB_TRY(FillTls(config, fs, options));
+  FillTransport(config, options);
+  LB_TRY(FillEngine(config, options));
+  options.node_id = config.String("node_id").empty() ? HostName() : config.String("node_id");
+  options.data_path = config.String("data_path");
+  if (options.data_path.empty()) {
+    return Wrong(config, "data_path", "must not be empty");
+  }
+  LB_ASSIGN(options.kernels, kernels::KernelsFromEnvironment());
+  return options;
+}
+
+LoggerOptions ToLoggerOptions(const Config& config) {
+  // The table's choices let nothing else through.
+  return {.level = ParseLogLevel(config.String("log_level")).value(),
+          .format = ParseLogFormat(config.String("log_format")).value()};
+}
+
+}  // namespace longbow::bin

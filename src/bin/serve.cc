@@ -1,0 +1,74 @@
+#include "bin/serve.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <future>
+#include <string>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/logging.h"
+#include "base/metrics.h"
+#include "bin/options.h"
+#include "bin/stop_signals.h"
+#include "bin/version.h"
+#include "kernels/dispatch.h"
+#include "node/node.h"
+
+namespace longbow::bin {
+namespace {
+
+constexpr int kExitOk = 0;
+constexpr int kExitFailed = 1;
+
+int Fail(Logger& logger, const Status& status) {
+  logger.Error("cannot serve", {{"error", status.ToString()}});
+  return kExitFailed;
+}
+
+// "127.0.0.1:0" with the port the system chose.
+std::string WithPort(const std::string& address, uint16_t port) {
+  return address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+}
+
+}  // namespace
+
+int Serve(const Config& config, const node::ServeOptions& options) {
+  Logger logger(ToLoggerOptions(config));
+  Result<StopSignals> signals = StopSignals::Block();
+  if (!signals.ok()) {
+    return Fail(logger, signals.status());
+  }
+  std::promise<int> stop;
+  signals->Watch([&](int signal) { stop.set_value(signal); });
+
+  logger.Info("starting", {{"version", Version()},
+                           {"node_id", options.node_id},
+                           {"data_path", options.data_path},
+                           {"isa", kernels::IsaName(options.kernels->isa)},
+                           {"pid", getpid()}});
+  for (const std::string& warning : config.warnings()) {
+    logger.Warn(warning);
+  }
+  Metrics metrics;
+  Result<std::unique_ptr<node::Node>> started =
+      node::Node::Start(options, {.fs = RealFileSystem(), .clock = RealClock(), .logger = logger, .metrics = metrics});
+  if (!started.ok()) {
+    return Fail(logger, started.status());
+  }
+  node::Node& node = **started;
+  std::printf("longbow ready data=%s meta=%s metrics=%s pid=%d\n",
+              WithPort(options.listen_addr, node.data_port()).c_str(),
+              WithPort(options.meta_addr, node.meta_port()).c_str(),
+              WithPort(options.metrics_addr, node.metrics_port()).c_str(), getpid());
+  std::fflush(stdout);
+
+  const int signal = stop.get_future().get();
+  logger.Info("stopping", {{"signal", signal}, {"drain_timeout_ms", options.drain_timeout.count()}});
+  node.Stop(options.drain_timeout);
+  logger.Info("stopped");
+  return kExitOk;
+}
+
+}  // namespace longbow::bin
