@@ -49,6 +49,9 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
   Metrics& metrics = environment_.metrics;
   rows_put_ = metrics.MakeCounter("longbow_rows_put_total", "Rows acknowledged by puts");
   rows_deleted_ = metrics.MakeCounter("longbow_rows_deleted_total", "Ids acknowledged by deletes");
+  log_writes_ = metrics.MakeCounter("longbow_wal_writes_total", "Entries made durable in the write-ahead log");
+  log_write_errors_ = metrics.MakeCounter("longbow_wal_write_errors_total", "Entries the write-ahead log refused or could not write");
+  fsync_seconds_ = metrics.MakeHistogram("longbow_wal_fsync_duration_seconds", "Time of one fdatasync of the write-ahead log", LatencyBuckets());
   checkpoints_written_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "ok"}});
   checkpoints_failed_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
   checkpoint_seconds_ = metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
@@ -73,7 +76,8 @@ Status Store::OpenFolder() {
   State state(options_.segment);
   LB_TRY(checkpoints_.Load(&state));
   uint64_t replayed = 0;
-  const storage::LogOptions log_options{.file_size_bytes = options_.log_file_size_bytes};
+  storage::LogOptions log_options{.file_size_bytes = options_.log_file_size_bytes, .clock = &environment_.clock};
+  log_options.on_sync = [this](std::chrono::nanoseconds took) { fsync_seconds_.Observe(std::chrono::duration<double>(took).count()); };
   LB_ASSIGN(log_, storage::Log::Open(environment_.fs, options_.data_dir + "/log", log_options, checkpoints_.last(), [&](const LogRecord& record) {
               ++replayed;
               return state.Apply(record, {});
@@ -141,6 +145,7 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
   }
   log_->Append(std::move(record), [this, kept = std::move(kept), proposed = std::move(proposed), collection, done = std::move(done)](Lsn lsn, Status durable) mutable {
     kept.lsn = lsn;
+    (durable.ok() ? log_writes_ : log_write_errors_).Add();
     applier_->Enqueue({std::move(kept), std::move(proposed), std::move(durable), [this, collection, done = std::move(done)](Status status) {
                          if (collection) {
                            collection->entries_in_flight.fetch_sub(1, std::memory_order_relaxed);
@@ -153,10 +158,12 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
   });
 }
 
-Status Store::ProposeAndWait(LogRecord record, const std::shared_ptr<Collection>& collection, std::unique_lock<std::mutex> order) {
+Status Store::ProposeAndWait(LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release) {
   auto answer = std::make_shared<std::promise<Status>>();
-  Propose(std::move(record), {}, collection, [answer](Status status) { answer->set_value(std::move(status)); });
-  order.unlock();
+  Propose(std::move(record), std::move(proposed), nullptr, [answer](Status status) { answer->set_value(std::move(status)); });
+  if (release != nullptr) {
+    release->unlock();
+  }
   return answer->get_future().get();
 }
 
@@ -209,8 +216,7 @@ Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name,
   record.body = {std::move(body)};
   auto collection = std::make_shared<Collection>(name, record.shard, schema, options_.segment);
   collection->last_index = record.index;
-  // The rows that made us create it follow in the log; their answer says whether this entry made it.
-  Propose(std::move(record), {.rows = nullptr, .collection = collection}, collection, [](Status) {});
+  LB_TRY(ProposeAndWait(std::move(record), {.rows = nullptr, .collection = collection}));
   std::unique_lock lock(catalog_mu_);
   next_shard_ = next_shard_.Next();
   collections_.emplace(name, collection);
@@ -294,30 +300,25 @@ Status Store::Delete(const std::string& name, const std::vector<std::string>& id
   record.shard = collection->shard.id();
   record.index = collection->last_index = collection->last_index.Next();
   record.body = {EncodeKeys(keys)};
-  LB_TRY(ProposeAndWait(std::move(record), collection, std::move(order)));
+  LB_TRY(ProposeAndWait(std::move(record), {}, &order));
   rows_deleted_.Add(static_cast<double>(keys.size()));
   return {};
 }
 
 Status Store::DropCollection(const std::string& name) {
   LB_TRY(WriteHealth());
-  std::unique_lock catalog_order(propose_catalog_mu_);
+  std::lock_guard catalog_order(propose_catalog_mu_);
   LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
-  std::unique_lock order(collection->propose_mu);
-  collection->dropped = true;
+  std::lock_guard order(collection->propose_mu);
   LogRecord record;
   record.kind = RecordKind::kDropCollection;
   record.shard = collection->shard.id();
   record.index = collection->last_index = collection->last_index.Next();
-  {
-    std::unique_lock lock(catalog_mu_);
-    collections_.erase(collection->name);
-  }
-  auto answer = std::make_shared<std::promise<Status>>();
-  Propose(std::move(record), {}, collection, [answer](Status status) { answer->set_value(std::move(status)); });
-  order.unlock();
-  catalog_order.unlock();
-  return answer->get_future().get();
+  LB_TRY(ProposeAndWait(std::move(record), {}));
+  collection->dropped = true;
+  std::unique_lock lock(catalog_mu_);
+  collections_.erase(collection->name);
+  return {};
 }
 
 Status Store::CreateNamespace(const std::string& name) {
@@ -326,19 +327,18 @@ Status Store::CreateNamespace(const std::string& name) {
     return InvalidArgument("namespace name '" + name + "' holds a slash: the slash divides namespace and dataset");
   }
   LB_TRY(WriteHealth());
-  std::unique_lock order(propose_catalog_mu_);
+  std::lock_guard order(propose_catalog_mu_);
   const std::vector<std::string> names = Namespaces();
   if (std::binary_search(names.begin(), names.end(), name)) {
     return AlreadyExists("namespace already exists: " + name);
   }
-  {
-    std::unique_lock lock(catalog_mu_);
-    namespaces_.insert(name);
-  }
   LogRecord record;
   record.kind = RecordKind::kCreateNamespace;
   record.body = {EncodeName(name)};
-  return ProposeAndWait(std::move(record), nullptr, std::move(order));
+  LB_TRY(ProposeAndWait(std::move(record), {}));
+  std::unique_lock lock(catalog_mu_);
+  namespaces_.insert(name);
+  return {};
 }
 
 Status Store::DropNamespace(const std::string& name) {
@@ -346,7 +346,7 @@ Status Store::DropNamespace(const std::string& name) {
     return FailedPrecondition("cannot delete default namespace");
   }
   LB_TRY(WriteHealth());
-  std::unique_lock order(propose_catalog_mu_);
+  std::lock_guard order(propose_catalog_mu_);
   const std::vector<std::string> names = Namespaces();
   if (!std::binary_search(names.begin(), names.end(), name)) {
     return NotFound("namespace not found: " + name);
@@ -354,14 +354,13 @@ Status Store::DropNamespace(const std::string& name) {
   if (const size_t inside = CountCollections(name); inside > 0) {
     return FailedPrecondition("namespace " + name + " holds " + std::to_string(inside) + " datasets: delete them first");
   }
-  {
-    std::unique_lock lock(catalog_mu_);
-    namespaces_.erase(name);
-  }
   LogRecord record;
   record.kind = RecordKind::kDropNamespace;
   record.body = {EncodeName(name)};
-  return ProposeAndWait(std::move(record), nullptr, std::move(order));
+  LB_TRY(ProposeAndWait(std::move(record), {}));
+  std::unique_lock lock(catalog_mu_);
+  namespaces_.erase(name);
+  return {};
 }
 
 Result<std::vector<QueryResult>> Store::Search(const SearchRequest& request, const Cancellation* cancellation) const {

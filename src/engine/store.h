@@ -102,8 +102,8 @@ class Store {
   Status TryPut(const std::string& name, RowBatch& batch, const Cancellation* cancellation, Done& done);
   // Queues an entry; the caller holds the mutex that orders entries of this kind.
   void Propose(storage::LogRecord record, Proposed proposed, const std::shared_ptr<Collection>& collection, Done done);
-  // The same, lets go of that mutex and waits for the answer.
-  Status ProposeAndWait(storage::LogRecord record, const std::shared_ptr<Collection>& collection, std::unique_lock<std::mutex> order);
+  // The same, and waits for the answer; `release`, if given, is unlocked once the entry has its place in the log.
+  Status ProposeAndWait(storage::LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release = nullptr);
   void RunMaintenance();
 
   const StoreEnvironment environment_;
@@ -129,6 +129,9 @@ class Store {
 
   Counter rows_put_;
   Counter rows_deleted_;
+  Counter log_writes_;
+  Counter log_write_errors_;
+  Histogram fsync_seconds_;
   Counter checkpoints_written_;
   Counter checkpoints_failed_;
   Histogram checkpoint_seconds_;

@@ -1,0 +1,132 @@
+#include "node/node.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/limits.h"
+#include "node/flight_service.h"
+#include "node/http_endpoints.h"
+
+namespace longbow::node {
+namespace {
+
+constexpr size_t kPoolQueueMax = 100'000;
+constexpr std::chrono::milliseconds kOperatorGrace{500};
+
+net::ServerOptions FlightServerOptions(const ServeOptions& options, const std::string& listen) {
+  net::ServerOptions server;
+  server.listen = listen;
+  server.cert_pem = options.tls_cert.text;
+  server.key_pem = options.tls_key.text;
+  server.client_ca_pem = options.tls_client_ca.text;
+  server.threads = options.io_threads;
+  server.stream_window_bytes = options.grpc_initial_window_size_bytes;
+  server.connection_window_bytes = options.grpc_initial_conn_window_size_bytes;
+  server.streams_max = options.grpc_max_concurrent_streams;
+  server.message_max_bytes = options.grpc_max_recv_msg_size_bytes;
+  server.keepalive_time = options.grpc_keepalive_time;
+  server.keepalive_timeout = options.grpc_keepalive_timeout;
+  return server;
+}
+
+engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
+  engine::StoreOptions store;
+  store.data_dir = options.data_path;
+  store.owner_note = "longbow serve, node " + options.node_id;
+  store.segment.rows_max = options.segment_rows_max;
+  store.segment.graph.m = options.hnsw_m;
+  store.segment.graph.ef_construction = options.hnsw_ef_construction;
+  store.segment.kernels = options.kernels;
+  store.search.ef = options.hnsw_ef_search;
+  store.index_threads = options.index_threads;
+  store.tail_rows_max = limits::kTailRowsMax;
+  // Only whole files are cut, so two must fit into what may be kept.
+  store.log_file_size_bytes = std::min(limits::kLogFileSizeBytes, std::max<uint64_t>(1u << 20, options.max_wal_size_bytes / 2));
+  store.checkpoint_log_size_bytes = options.max_wal_size_bytes;
+  store.checkpoint_interval = options.snapshot_interval;
+  return store;
+}
+
+}  // namespace
+
+Node::Node(const ServeOptions& options, engine::StoreEnvironment environment)
+    : options_(options),
+      environment_(environment),
+      request_metrics_(environment.metrics),
+      search_pool_({.name = "search", .threads = options.search_threads, .queue_max = kPoolQueueMax}),
+      write_pool_({.name = "write", .threads = options.write_threads, .queue_max = kPoolQueueMax}) {}
+
+Result<std::unique_ptr<Node>> Node::Start(const ServeOptions& options, engine::StoreEnvironment environment) {
+  std::unique_ptr<Node> node(new Node(options, environment));
+  LB_TRY(node->StartMetricsPort());
+  LB_TRY(node->OpenStore());
+  LB_TRY(node->StartFlightPorts());
+  node->started_.store(true);
+  return node;
+}
+
+Status Node::StartMetricsPort() {
+  const auto started = [this]() -> Status { return started_.load() ? Status() : Unavailable("the data folder is being opened"); };
+  Operator operation;
+  operation.started = started;
+  operation.ready = [this, started]() -> Status {
+    LB_TRY(started());
+    return services_->Readiness();
+  };
+  operation.metrics = [this] {
+    if (started_.load()) {
+      store_->UpdateGauges();
+    }
+    return environment_.metrics.Render();
+  };
+  net::ServerOptions server;
+  server.listen = options_.metrics_addr;
+  server.threads = 1;
+  server.message_max_bytes = 64u << 10;
+  server.header_timeout = std::chrono::seconds(10);
+  server.idle_timeout = std::chrono::seconds(60);
+  LB_ASSIGN(metrics_server_, net::Server::Start(server, [operation](std::shared_ptr<net::Call> call) { return MakeHttpHandler(operation, std::move(call)); }));
+  return {};
+}
+
+Status Node::OpenStore() {
+  LB_ASSIGN(store_, engine::Store::Open(environment_, StoreOptionsOf(options_)));
+  services_.reset(new Services{*store_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_});
+  return {};
+}
+
+Status Node::StartFlightPorts() {
+  const net::HandlerFactory factory = [this](std::shared_ptr<net::Call> call) { return MakeGrpcHandler(*services_, std::move(call)); };
+  LB_ASSIGN(data_server_, net::Server::Start(FlightServerOptions(options_, options_.listen_addr), factory));
+  LB_ASSIGN(meta_server_, net::Server::Start(FlightServerOptions(options_, options_.meta_addr), factory));
+  return {};
+}
+
+void Node::Stop(std::chrono::milliseconds grace) {
+  if (draining_.exchange(true)) {
+    return;
+  }
+  {
+    // Both ports drain at the same time.
+    std::thread meta([this, grace] {
+      if (meta_server_) {
+        meta_server_->Stop(grace);
+      }
+    });
+    if (data_server_) {
+      data_server_->Stop(grace);
+    }
+    meta.join();
+  }
+  // No callback runs any more. What the pools still hold waits for the log at most, so the store goes last.
+  search_pool_.Stop();
+  write_pool_.Stop();
+  if (store_) {
+    store_->Stop();
+  }
+  if (metrics_server_) {
+    metrics_server_->Stop(kOperatorGrace);
+  }
+}
+
+}  // namespace longbow::node
