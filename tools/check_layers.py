@@ -21,7 +21,6 @@ SYSTEM_HEADERS = {
     "limits", "malloc", "math", "netdb", "nmmintrin", "poll", "pthread", "sched", "semaphore", "signal", "spawn", "stdarg", "stddef", "stdint",
     "stdio", "stdlib", "string", "strings", "time", "unistd", "x86intrin",
 }
-TEST_LIBRARIES = {"_test": {"gtest", "gmock"}, "_bench": {"benchmark"}, "_fuzz": set()}
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,15 @@ def library_of(header: str) -> str:
     return "" if not dot or stem in SYSTEM_HEADERS else stem
 
 
+def test_libraries(source: pathlib.Path) -> set[str]:
+    """What a file may include more because it is not part of the product: x_test, x_bench, test_x, testing/x."""
+    if source.stem.endswith("_bench"):
+        return {"benchmark"}
+    if source.stem.endswith("_test") or source.stem.startswith("test_") or source.parent.name == "testing":
+        return {"gtest", "gmock"}
+    return set()
+
+
 def check_include(source: pathlib.Path, own: str, header: str, quoted: bool, root: pathlib.Path, layer: Layer) -> str:
     """What is wrong with one #include; "" if nothing."""
     folder = header.partition("/")[0]
@@ -71,8 +79,7 @@ def check_include(source: pathlib.Path, own: str, header: str, quoted: bool, roo
         if library_of(header) not in layer.libraries:
             return f"no file {header} below src/ (own headers are named from there)"
     library = library_of(header)
-    suffix = next((s for s in TEST_LIBRARIES if source.stem.endswith(s)), "")
-    if library and library not in layer.libraries and library not in TEST_LIBRARIES.get(suffix, set()):
+    if library and library not in layer.libraries | test_libraries(source):
         return f"{own} may not include {library} (src/LAYERS)"
     return ""
 
