@@ -55,7 +55,7 @@ def test_unknown_flag_gets_a_suggestion(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("flag, value", [("listen-addr", "nowhere"), ("listen-addr", "127.0.0.1:99999"), ("max-memory", "lots"), ("max-memory", "-1"),
+@pytest.mark.parametrize("flag, value", [("listen-addr", "nowhere"), ("listen-addr", "127.0.0.1:99999"), ("max-wal-size", "lots"), ("max-wal-size", "-1"),
                                          ("grpc-max-recv-msg-size", "1.5x"), ("log-level", "loud"), ("grpc-keepalive-time", "soon")])
 def test_bad_value(flag, value, tmp_path):
     done = run("serve", f"--{flag}={value}", f"--data-path={tmp_path / 'data'}")
