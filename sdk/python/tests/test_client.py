@@ -255,6 +255,7 @@ def test_idempotent_calls_are_repeated_and_others_not(client: LongbowClient, fak
 
     for call in (
         lambda: client.insert("docs", np.zeros((1, 1))),
+        lambda: client.delete("docs", [1]),
         lambda: client.delete_dataset("docs"),
         lambda: client.create_namespace("x"),
     ):

@@ -56,7 +56,7 @@ class LongbowClient:
 
     Every method raises a LongbowError: InvalidRequestError before the network where the request itself is wrong,
     NotFoundError for an unknown dataset, UnavailableError where no server answers, DeadlineError after `timeout_s`, and
-    so on. Searches, scans, listings and deletes are repeated on UNAVAILABLE by `retry`; an insert never is.
+    so on. Searches, scans and listings are repeated on UNAVAILABLE by `retry`; what changes something never is.
     """
 
     def __init__(
@@ -196,14 +196,15 @@ class LongbowClient:
     def delete(self, dataset: str, ids: Iterable[RowIdLike], *, timeout_s: float | None = None) -> None:
         """Deletes rows by id; on return they are gone from every search, get and scan.
 
-        NotFoundError if an id isn't there. Repeated on UNAVAILABLE, since deleting twice is deleting.
+        NotFoundError if an id isn't there, and then nothing is deleted. Never repeated by itself: the second try of a
+        delete whose answer was lost would say NotFoundError.
         """
         wanted = check_ids(ids)
         if len(wanted) > IDS_MAX:
             raise InvalidRequestError(f"at most {IDS_MAX} ids in one delete, got {len(wanted)}")
         body = {"dataset": check_name(dataset), "ids": [str(i) for i in wanted]}
         if wanted:
-            self._action("delete", body, timeout_s)
+            self._action("delete", body, timeout_s, repeat=False)
 
     # ---- search ------------------------------------------------------------------------------------------------------
 
