@@ -24,8 +24,10 @@ VAGUE_TYPES = re.compile(r"\b(?:class|struct)\s+\w*(?:Utils?|Helpers?|Common|Man
 ANYWHERE = [
     (re.compile(r"\bTO" r"DO\b|\bFIX" r"ME\b"), "open work belongs into an issue"),
     (re.compile(r"(?<![\w.-])/(?:work|root|home)/"), "a path of one machine"),
-    (re.compile(r"\b(?:pypi\.org|crates\.io|registry\.npmjs\.org|deb\.debian\.org|files\.pythonhosted\.org)\b"),
-     "a registry's host: its client is configured on the machine"),
+    (
+        re.compile(r"\b(?:pypi\.org|crates\.io|registry\.npmjs\.org|deb\.debian\.org|files\.pythonhosted\.org)\b"),
+        "a registry's host: its client is configured on the machine",
+    ),
 ]
 # In src/, tests and benchmarks included.
 CPP_BANNED = [
@@ -35,7 +37,10 @@ CPP_BANNED = [
     (re.compile(r"\bstd::endl\b"), "flushes; use '\\n'"),
     (re.compile(r"\busing namespace std\s*;"), "names its parts instead"),
     # With a private constructor, std::unique_ptr<T>(new T(...)) on one line is the way.
-    (re.compile(r"^(?!.*(?:unique|shared)_ptr<).*(?<![\w\"])new\s+[A-Za-z_:]+[\w:<>]*\s*[({\[;]"), "use std::make_unique"),
+    (
+        re.compile(r"^(?!.*(?:unique|shared)_ptr<).*(?<![\w\"])new\s+[A-Za-z_:]+[\w:<>]*\s*[({\[;]"),
+        "use std::make_unique",
+    ),
     (re.compile(r"(?<![\w:])delete\s+\w"), "ownership belongs into a unique_ptr"),
 ]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -44,7 +49,10 @@ STRING_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//.*$')
 
 def tracked_files(root: pathlib.Path) -> list[str]:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        check=True,
     )
     return sorted(name for name in listed.stdout.decode().split("\0") if name and (root / name).is_file())
 
@@ -79,7 +87,11 @@ def check_cpp(name: str, lines: list[str]) -> Iterator[str]:
 def check_links(root: pathlib.Path, name: str, lines: list[str]) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         for target in LINK.findall(line):
-            if "://" not in target and not target.startswith("mailto:") and not (root / name).parent.joinpath(target).exists():
+            if (
+                "://" not in target
+                and not target.startswith("mailto:")
+                and not (root / name).parent.joinpath(target).exists()
+            ):
                 yield f"{name}:{number}: no file {target}"
 
 
