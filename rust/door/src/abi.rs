@@ -184,8 +184,11 @@ pub unsafe extern "C" fn door_start(
     let (options, callbacks) = unsafe { (&*options, *callbacks) };
     // SAFETY: the slices live as long as the options.
     let (listen, identity) = unsafe {
-        let identity =
-            Identity { cert: options.cert.as_bytes(), key: options.key.as_bytes(), client_ca: options.client_ca.as_bytes() };
+        let identity = Identity {
+            cert: options.cert.as_bytes(),
+            key: options.key.as_bytes(),
+            client_ca: options.client_ca.as_bytes(),
+        };
         (String::from_utf8_lossy(options.listen.as_bytes()), identity)
     };
     let limits = Limits {

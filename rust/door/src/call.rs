@@ -50,9 +50,14 @@ pub(crate) struct Call {
 pub(crate) enum Next {
     /// The answer was cut off.
     Broken,
-    Head { head: Response<()>, last: bool },
+    Head {
+        head: Response<()>,
+        last: bool,
+    },
     /// Bytes wait: ask the transport how many it can take, then call `take`.
-    Data { size: usize },
+    Data {
+        size: usize,
+    },
     End(End),
     Nothing,
 }

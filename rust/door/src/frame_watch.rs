@@ -47,7 +47,8 @@ impl FrameWatch {
     }
 
     fn begin_frame(&mut self) {
-        self.payload_left = usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
+        self.payload_left =
+            usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
         if matches!(self.head[3], HEADERS | CONTINUATION) {
             self.headers_open = self.head[4] & END_HEADERS == 0;
         }

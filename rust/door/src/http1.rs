@@ -25,17 +25,22 @@ use crate::limits::Limits;
 use crate::listener::{Graceful, Shared};
 use crate::message::Message;
 
+/// How much of an answer goes to hyper at once. What waits behind it can still be dropped by a deadline.
+const PART: usize = 256 << 10;
+
 enum Phase {
     /// Between requests.
     Idle,
     /// A part of a request head came.
     Head,
-    Call { body_wanted: bool },
+    Call {
+        body_wanted: bool,
+    },
 }
 
 struct State {
     phase: Phase,
-    /// Idle: since the last answer. Head: since its first byte. Call: since the last byte, or since bytes are wanted.
+    /// Idle: since the last byte of the last answer. Head: since its first byte. Call: since the last byte, or since bytes are wanted.
     since: Instant,
     scan: HeadScan,
     call: Option<Arc<Call>>,
@@ -78,7 +83,16 @@ impl Exchange {
         state.scan.feed(bytes);
     }
 
-    pub fn read_due(&self) -> Option<Instant> {
+    /// An answer that is still being written is not idleness.
+    pub fn sent(&self) {
+        let mut state = self.state();
+        if let Phase::Idle = state.phase {
+            state.since = Instant::now();
+        }
+    }
+
+    /// Until when the peer has to send something.
+    fn read_due(&self) -> Option<Instant> {
         let state = self.state();
         let time = match state.phase {
             Phase::Idle => self.idle_timeout,
@@ -121,7 +135,8 @@ impl Exchange {
 pub(crate) struct Http1<T: AsyncRead + AsyncWrite + Unpin> {
     connection: Pin<Box<http1::Connection<TokioIo<Io<T>>, Service>>>,
     exchange: Arc<Exchange>,
-    timer: Deadline,
+    call_timer: Deadline,
+    read_timer: Deadline,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Http1<T> {
@@ -133,7 +148,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http1<T> {
             .header_read_timeout(None)
             .max_buf_size(buffer)
             .serve_connection(TokioIo::new(io), service);
-        Http1 { connection: Box::pin(connection), exchange, timer: Deadline::default() }
+        Http1 {
+            connection: Box::pin(connection),
+            exchange,
+            call_timer: Deadline::default(),
+            read_timer: Deadline::default(),
+        }
     }
 }
 
@@ -151,12 +171,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Http1<T> {
         loop {
             if let Some(call) = me.exchange.call() {
                 call.begin();
-                call.check_deadline(&mut me.timer, cx);
+                call.check_deadline(&mut me.call_timer, cx);
                 if call.is_broken() {
                     return Poll::Ready(());
                 }
             }
             if me.connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if me.read_timer.passed(me.exchange.read_due(), cx) {
                 return Poll::Ready(());
             }
             match me.exchange.call() {
@@ -299,7 +322,7 @@ impl Body for AnswerBody {
         loop {
             match run.call.next() {
                 Next::Nothing => return Poll::Pending,
-                Next::Data { size } => match run.call.take(size) {
+                Next::Data { size } => match run.call.take(size.min(PART)) {
                     Some((bytes, last)) => {
                         run.done = last;
                         if bytes.has_remaining() {

@@ -80,7 +80,8 @@ impl<T> Io<T> {
     /// Until when the peer has to send something.
     fn read_due(&self) -> Option<Instant> {
         match &self.watch {
-            Watch::Http1(exchange) => exchange.read_due(),
+            // Its connection watches the clock itself: hyper reads only now and then.
+            Watch::Http1(_) => None,
             Watch::Http2(frames) => {
                 let headers = frames.headers_since().and_then(|since| since.checked_add(self.header_timeout));
                 let rest = frames.stalled_since().and_then(|since| since.checked_add(self.stall_timeout));
@@ -89,8 +90,16 @@ impl<T> Io<T> {
         }
     }
 
-    /// Watches over a write: `sent` is what the socket said.
-    fn written<R>(&mut self, cx: &mut Context<'_>, sent: Poll<Result<R>>) -> Poll<Result<R>> {
+    /// Watches over a write of some bytes: `sent` is what the socket said.
+    fn written(&mut self, cx: &mut Context<'_>, sent: Poll<Result<usize>>) -> Poll<Result<usize>> {
+        if let (Watch::Http1(exchange), Poll::Ready(Ok(_))) = (&self.watch, &sent) {
+            exchange.sent();
+        }
+        self.taken(cx, sent)
+    }
+
+    /// Watches over what needs the peer to take bytes.
+    fn taken<R>(&mut self, cx: &mut Context<'_>, sent: Poll<Result<R>>) -> Poll<Result<R>> {
         if sent.is_ready() {
             self.write_blocked = None;
             return sent;
@@ -139,7 +148,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Io<T> {
         self.written(cx, sent)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
         let sent = Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
         self.written(cx, sent)
     }
@@ -150,11 +163,11 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Io<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let sent = Pin::new(&mut self.io).poll_flush(cx);
-        self.written(cx, sent)
+        self.taken(cx, sent)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let sent = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.written(cx, sent)
+        self.taken(cx, sent)
     }
 }

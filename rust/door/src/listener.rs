@@ -185,7 +185,9 @@ async fn accept(shared: Arc<Shared>, (socket, workers): Listener, mut stop_at: S
         if shared.connections() >= shared.limits.connections_max {
             continue;
         }
-        let Some(worker) = workers.iter().min_by_key(|worker| worker.connections.load(Ordering::Acquire)) else { return };
+        let Some(worker) = workers.iter().min_by_key(|worker| worker.connections.load(Ordering::Acquire)) else {
+            return;
+        };
         let Ok(socket) = stream.into_std() else { continue };
         shared.connections.fetch_add(1, Ordering::AcqRel);
         worker.connections.fetch_add(1, Ordering::AcqRel);
