@@ -37,13 +37,15 @@ std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const
 }
 
 std::string HitsJson(const std::vector<Hit>& hits) {
-  nlohmann::json ids = nlohmann::json::array();
-  nlohmann::json scores = nlohmann::json::array();
+  // Numbers kept as float are written with the digits a float has, not with those of the double next to it.
+  using Json = nlohmann::basic_json<std::map, std::vector, std::string, bool, int64_t, uint64_t, float>;
+  Json ids = Json::array();
+  Json scores = Json::array();
   for (const Hit& hit : hits) {
     ids.push_back(hit.id);
     scores.push_back(hit.score);
   }
-  return nlohmann::json{{"ids", std::move(ids)}, {"scores", std::move(scores)}}.dump();
+  return Json{{"ids", std::move(ids)}, {"scores", std::move(scores)}}.dump();
 }
 
 }  // namespace longbow::wire
