@@ -1,0 +1,177 @@
+#include "storage/manifest.h"
+
+#include <gtest/gtest.h>
+
+#include "base/crc32c.h"
+#include "base/fault_file_system.h"
+#include "base/memory_file_system.h"
+
+namespace longbow::storage {
+namespace {
+
+constexpr const char* kData = "/data";
+constexpr const char* kPath = "/data/MANIFEST";
+
+Manifest Example() {
+  Manifest manifest{.checkpoint = {~uint64_t{0}}, .next_shard = {8}, .namespaces = {"default", "täglich", ""}};
+  CollectionEntry full{.name = "default/\"quoted\"\n", .shard = {7}, .schema_ipc = std::string("\0\xff\x01 ipc", 7), .rows = 30,
+                       .last_index = {5}, .deleted_file = "shard-7/3.dead", .deleted_digest = {8, 0xdeadbeef}};
+  full.segments = {{.file = "shard-7/1.parquet", .digest = {1'000, 1}, .first_ordinal = 0, .rows = 10},
+                   {.file = "shard-7/2.parquet", .digest = {~uint64_t{0}, ~uint32_t{0}}, .first_ordinal = 10, .rows = 20}};
+  manifest.collections = {full, {.name = "empty", .shard = {2}}};
+  return manifest;
+}
+
+void ExpectSame(const FileDigest& a, const FileDigest& b) {
+  EXPECT_EQ(a.size_bytes, b.size_bytes);
+  EXPECT_EQ(a.crc32c, b.crc32c);
+}
+
+void ExpectSame(const Manifest& a, const Manifest& b) {
+  EXPECT_EQ(a.checkpoint, b.checkpoint);
+  EXPECT_EQ(a.next_shard, b.next_shard);
+  EXPECT_EQ(a.namespaces, b.namespaces);
+  ASSERT_EQ(a.collections.size(), b.collections.size());
+  for (size_t i = 0; i < a.collections.size(); ++i) {
+    const CollectionEntry& x = a.collections[i];
+    const CollectionEntry& y = b.collections[i];
+    EXPECT_EQ(x.name, y.name);
+    EXPECT_EQ(x.shard, y.shard);
+    EXPECT_EQ(x.schema_ipc, y.schema_ipc);
+    EXPECT_EQ(x.rows, y.rows);
+    EXPECT_EQ(x.last_index, y.last_index);
+    EXPECT_EQ(x.deleted_file, y.deleted_file);
+    ExpectSame(x.deleted_digest, y.deleted_digest);
+    ASSERT_EQ(x.segments.size(), y.segments.size());
+    for (size_t s = 0; s < x.segments.size(); ++s) {
+      EXPECT_EQ(x.segments[s].file, y.segments[s].file);
+      ExpectSame(x.segments[s].digest, y.segments[s].digest);
+      EXPECT_EQ(x.segments[s].first_ordinal, y.segments[s].first_ordinal);
+      EXPECT_EQ(x.segments[s].rows, y.segments[s].rows);
+    }
+  }
+}
+
+class ManifestFile : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(fs_.CreateDirectories(kData).ok() && fs_.SyncDirectory("/").ok()); }
+
+  // A manifest with this JSON and a right first line, as another program of ours might have written it.
+  Status ReadForged(const std::string& version, const std::string& json) {
+    std::string line = "LONGBOW-MANIFEST " + version + " " + std::to_string(json.size()) + " ";
+    char crc[9];
+    std::snprintf(crc, sizeof(crc), "%08x", Crc32c(0, (line + json).data(), line.size() + json.size()));
+    EXPECT_TRUE(WriteWholeFile(fs_, kPath, line + crc + "\n" + json).ok());
+    return ReadManifest(fs_, kData).status();
+  }
+
+  MemoryFileSystem fs_;
+};
+
+TEST_F(ManifestFile, IsNoneWhereThereIsNone) { EXPECT_FALSE(ReadManifest(fs_, kData).value().has_value()); }
+
+TEST_F(ManifestFile, BringsBackWhatWasWritten) {
+  for (const Manifest& manifest : {Manifest(), Example(), Manifest{.checkpoint = {3}}}) {
+    ASSERT_TRUE(WriteManifest(fs_, kData, manifest).ok());
+    fs_.Crash(MemoryFileSystem::Unsynced::kForgotten, 0);
+    const Result<std::optional<Manifest>> read = ReadManifest(fs_, kData);
+    ASSERT_TRUE(read.ok()) << read.status().ToString();
+    ASSERT_TRUE(read.value().has_value());
+    ExpectSame(**read, manifest);
+  }
+}
+
+// Every byte, changed into every other byte.
+TEST_F(ManifestFile, SeesEveryChangedByteAndEveryCut) {
+  ASSERT_TRUE(WriteManifest(fs_, kData, Example()).ok());
+  const std::string good = ReadWholeFile(fs_, kPath).value();
+  for (size_t offset = 0; offset < good.size(); ++offset) {
+    for (int change = 1; change < 256; change = offset < 64 ? change + 1 : change * 2) {
+      std::string bad = good;
+      bad[offset] = static_cast<char>(bad[offset] ^ change);
+      ASSERT_TRUE(WriteWholeFile(fs_, kPath, bad).ok());
+      const Status status = ReadManifest(fs_, kData).status();
+      ASSERT_EQ(status.code(), StatusCode::kDataLoss) << offset << " ^ " << change;
+      ASSERT_NE(status.message().find(kPath), std::string_view::npos);
+    }
+    ASSERT_TRUE(WriteWholeFile(fs_, kPath, good.substr(0, offset)).ok());
+    ASSERT_EQ(ReadManifest(fs_, kData).status().code(), StatusCode::kDataLoss) << "cut at " << offset;
+  }
+  ASSERT_TRUE(WriteWholeFile(fs_, kPath, good + "\n").ok());
+  EXPECT_EQ(ReadManifest(fs_, kData).status().code(), StatusCode::kDataLoss) << "a byte too many";
+}
+
+TEST_F(ManifestFile, RefusesNewerFormats) {
+  const Status status = ReadForged("2", R"({"checkpoint": 1})");
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << status.ToString();
+  EXPECT_NE(status.message().find("format 2"), std::string_view::npos);
+  EXPECT_EQ(ReadForged("01", "{}").code(), StatusCode::kDataLoss);
+  EXPECT_EQ(ReadForged("", "{}").code(), StatusCode::kDataLoss);
+}
+
+TEST_F(ManifestFile, ReadsStrictly) {
+  const std::string head = R"({"checkpoint": 1, "next_shard": 9, "namespaces": [], "collections": [)";
+  const std::string digest = R"({"size_bytes": 1, "crc32c": 2})";
+  const auto collection = [&](const std::string& rows, const std::string& segments, const std::string& more) {
+    return head + R"({"name": "a", "shard": 1, "schema_ipc": "AA==", "rows": )" + rows + R"(, "last_index": 1, "segments": [)" +
+           segments + R"(], "deleted_file": "", "deleted_digest": )" + digest + more + "}]}";
+  };
+  const auto segment = [&](const std::string& file, int first, int rows) {
+    return R"({"file": ")" + file + R"(", "digest": )" + digest + R"(, "first_ordinal": )" + std::to_string(first) +
+           R"(, "rows": )" + std::to_string(rows) + "}";
+  };
+  ASSERT_TRUE(ReadForged("1", head + "]}").ok());
+  ASSERT_TRUE(ReadForged("1", collection("2", segment("a/b", 0, 2), "")).ok());
+  const std::vector<std::pair<std::string, const char*>> cases = {
+      {"", "no JSON"},
+      {"[]", "no object"},
+      {"{}", "no field 'checkpoint'"},
+      {head + R"(], "extra": 1})", "unknown field 'extra'"},
+      {collection("0", "", R"(, "extra": 1)"), "collections[0] has an unknown field"},
+      {collection("-1", "", ""), "rows is no number"},
+      {collection("1.0", "", ""), "rows is no number"},
+      {collection("\"1\"", "", ""), "rows is no number"},
+      {collection("3", segment("a", 0, 2), ""), "has 3 rows, its segments 2"},
+      {collection("2", segment("a", 1, 2), ""), "does not follow"},
+      {collection("2", segment("../a", 0, 2), ""), "no path below"},
+      {collection("2", segment("/a", 0, 2), ""), "no path below"},
+      {collection("2", segment("a/", 0, 2), ""), "no path below"},
+      {R"({"checkpoint": 1, "next_shard": 4294967296, "namespaces": [], "collections": []})", "next_shard is no number"},
+      {R"({"checkpoint": 1, "next_shard": 1, "namespaces": [1], "collections": []})", "namespaces[0] is no text"},
+      {R"({"checkpoint": 1, "next_shard": 1, "namespaces": {}, "collections": []})", "namespaces is no array"},
+  };
+  for (const auto& [json, reason] : cases) {
+    const Status status = ReadForged("1", json);
+    EXPECT_EQ(status.code(), StatusCode::kDataLoss) << json;
+    EXPECT_NE(status.message().find(reason), std::string_view::npos) << json << "\n" << status.ToString();
+  }
+}
+
+TEST_F(ManifestFile, IsNotWrittenIfItCouldNotBeRead) {
+  Manifest manifest = Example();
+  manifest.collections[0].rows = 31;
+  EXPECT_EQ(WriteManifest(fs_, kData, manifest).code(), StatusCode::kInternal);
+  manifest = Example();
+  manifest.collections[0].name = "\xff";
+  EXPECT_EQ(WriteManifest(fs_, kData, manifest).code(), StatusCode::kInvalidArgument);
+  EXPECT_FALSE(ReadManifest(fs_, kData).value().has_value());
+}
+
+TEST_F(ManifestFile, DeletedRowsAreCheckedAndDurable) {
+  const std::vector<uint64_t> bits = {1, ~uint64_t{0}, 0};
+  const FileDigest digest = WriteDeletedRows(fs_, "/data/dead", bits).value();
+  ASSERT_TRUE(WriteDeletedRows(fs_, "/data/none", {}).ok());
+  fs_.Crash(MemoryFileSystem::Unsynced::kForgotten, 0);
+  EXPECT_EQ(ReadDeletedRows(fs_, "/data/dead", digest).value(), bits);
+  EXPECT_TRUE(ReadDeletedRows(fs_, "/data/none", {}).value().empty());
+  FaultFileSystem faults(fs_);
+  for (uint64_t offset = 0; offset < digest.size_bytes; ++offset) {
+    ASSERT_TRUE(faults.FlipBit("/data/dead", offset, 2).ok());
+    EXPECT_EQ(ReadDeletedRows(fs_, "/data/dead", digest).status().code(), StatusCode::kDataLoss);
+    ASSERT_TRUE(faults.FlipBit("/data/dead", offset, 2).ok());
+  }
+  EXPECT_EQ(ReadDeletedRows(fs_, "/data/none", digest).status().code(), StatusCode::kDataLoss);
+}
+
+}  // namespace
+}  // namespace longbow::storage
