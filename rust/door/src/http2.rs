@@ -33,6 +33,28 @@ struct Traffic {
     /// Body bytes given to the C++ side; stops counting when the window was grown.
     delivered: AtomicUsize,
     grow: AtomicBool,
+    /// Streams that the peer gave up; taken out by the connection.
+    given_up: AtomicUsize,
+}
+
+/// Counts streams opened and given up as a bucket that leaks: a burst of `reset_streams_max`, and ten times as many per
+/// second. A client that hedges stays far below; one that only opens and resets, which costs it nothing and us a call
+/// each, loses its connection. h2's own counters see only resets that come before we looked at the stream.
+struct GivenUp {
+    level: f64,
+    at: Instant,
+}
+
+impl GivenUp {
+    const REFILL_PER_SECOND: f64 = 10.0;
+
+    /// True: too many.
+    fn add(&mut self, streams: usize, burst_max: usize, now: Instant) -> bool {
+        let leaked = now.duration_since(self.at).as_secs_f64() * Self::REFILL_PER_SECOND * burst_max as f64;
+        self.level = (self.level - leaked).max(0.0) + streams as f64;
+        self.at = now;
+        self.level > burst_max as f64
+    }
 }
 
 pub(crate) struct Http2<T> {
@@ -47,6 +69,7 @@ pub(crate) struct Http2<T> {
     idle: Deadline,
     closing: bool,
     window_granted: usize,
+    given_up: GivenUp,
     traffic: Arc<Traffic>,
     peer: Arc<Peer>,
     shared: Arc<Shared>,
@@ -81,6 +104,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Http2<T> {
             idle: Deadline::default(),
             closing: false,
             window_granted: 0,
+            given_up: GivenUp { level: 0.0, at: now },
             traffic: Arc::default(),
             peer: Arc::new(peer),
             shared,
@@ -182,6 +206,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Http2<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
         me.grow();
+        let given_up = me.traffic.given_up.swap(0, Ordering::AcqRel);
+        if given_up > 0 && me.given_up.add(given_up, me.shared.limits.reset_streams_max, Instant::now()) {
+            me.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
         loop {
             match me.connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => me.accept(request, respond),
@@ -222,12 +250,19 @@ struct Stream {
 /// Why a stream's task ends.
 enum Over {
     Answered,
+    /// Reset by the peer.
+    GivenUp,
+    /// Cut off by us, or the connection is lost.
     Gone,
 }
 
 impl From<h2::Error> for Over {
-    fn from(_: h2::Error) -> Over {
-        Over::Gone
+    fn from(error: h2::Error) -> Over {
+        if error.is_reset() && error.is_remote() {
+            Over::GivenUp
+        } else {
+            Over::Gone
+        }
     }
 }
 
@@ -262,7 +297,7 @@ impl Stream {
                     let room = match stream.capacity() {
                         0 if size > 0 => match stream.poll_capacity(cx) {
                             Poll::Pending => return Ok(()),
-                            Poll::Ready(None) => return Err(Over::Gone),
+                            Poll::Ready(None) => return Err(Over::GivenUp),
                             Poll::Ready(Some(room)) => room?,
                         },
                         room => room,
@@ -337,7 +372,8 @@ impl Stream {
             Answer::Body(stream) => stream.poll_reset(cx),
         };
         match reset {
-            Poll::Ready(_) => Err(Over::Gone),
+            Poll::Ready(Ok(_)) => Err(Over::GivenUp),
+            Poll::Ready(Err(error)) => Err(error.into()),
             Poll::Pending => Ok(()),
         }
     }
@@ -352,6 +388,9 @@ impl Future for Stream {
         loop {
             if let Err(over) = me.turn(cx) {
                 me.complete = matches!(over, Over::Answered);
+                if matches!(over, Over::GivenUp) {
+                    me.traffic.given_up.fetch_add(1, Ordering::AcqRel);
+                }
                 return Poll::Ready(());
             }
             if me.call.sleep(cx) {
@@ -365,5 +404,23 @@ impl Drop for Stream {
     fn drop(&mut self) {
         self.traffic.streams.fetch_sub(1, Ordering::AcqRel);
         self.call.close(self.complete);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn bursts_are_cut_and_a_steady_rate_is_not() {
+        let start = Instant::now();
+        let mut flood = GivenUp { level: 0.0, at: start };
+        assert!(!flood.add(100, 100, start));
+        assert!(flood.add(1, 100, start));
+        let mut steady = GivenUp { level: 0.0, at: start };
+        for millisecond in 0..10_000 {
+            assert!(!steady.add(1, 100, start + Duration::from_millis(millisecond)));
+        }
     }
 }
