@@ -19,6 +19,27 @@ namespace {
   std::abort();
 }
 
+// Leaves the kept links in the list, each where it was as far as possible, the others moved into the gaps before their
+// old places are cleared: a reader meanwhile, however long the writer is kept from its core, misses none of them.
+void Rewrite(LinkList list, const std::vector<LinkCandidate>& kept) {
+  std::vector<bool> stays(kept.size());
+  std::vector<Link> moved;
+  for (const LinkCandidate& candidate : kept) {
+    if (candidate.slot < kept.size()) {
+      stays[candidate.slot] = true;
+    } else {
+      moved.push_back({candidate.neighbor.id, candidate.kind});
+    }
+  }
+  for (uint32_t slot = 0; slot < kept.size(); ++slot) {
+    if (!stays[slot]) {
+      list.Set(slot, moved.back());
+      moved.pop_back();
+    }
+  }
+  list.Truncate(static_cast<uint32_t>(kept.size()));
+}
+
 }  // namespace
 
 void Hnsw::Insert(LocalId id) {
@@ -57,7 +78,7 @@ void Hnsw::Select(const Neighbors& near, std::vector<LinkCandidate>* selected) c
   std::vector<LinkCandidate> candidates;
   candidates.reserve(near.size());
   for (const Neighbor& neighbor : near) {
-    candidates.push_back({neighbor, LinkKind::kPlain});
+    candidates.push_back({.neighbor = neighbor});
   }
   SelectNeighbors(*rows_, candidates, options_.m, selected);
 }
@@ -160,7 +181,7 @@ void Hnsw::AddLinkLocked(LocalId from, uint32_t level, Link link) {
       list.Get(i, &old);
     }
     ids[i] = old.id;
-    candidates[i] = {{0, old.id}, old.kind};
+    candidates[i] = {.neighbor = {0, old.id}, .kind = old.kind, .slot = i};
   }
   std::vector<float> distances(size + 1);
   QueryDistance(*rows_, from).ToIds(ids.data(), ids.size(), distances.data());
@@ -171,10 +192,7 @@ void Hnsw::AddLinkLocked(LocalId from, uint32_t level, Link link) {
             [](const LinkCandidate& a, const LinkCandidate& b) { return a.neighbor < b.neighbor; });
   std::vector<LinkCandidate> kept;
   SelectNeighbors(*rows_, candidates, list.capacity(), &kept);
-  for (size_t i = 0; i < kept.size(); ++i) {
-    list.Set(static_cast<uint32_t>(i), {kept[i].neighbor.id, kept[i].kind});
-  }
-  list.Truncate(static_cast<uint32_t>(kept.size()));
+  Rewrite(list, kept);
 }
 
 }  // namespace longbow::index

@@ -11,6 +11,9 @@ namespace longbow::index {
 namespace {
 
 constexpr size_t kBatch = 4;  // what a kernel measures at once; then there may be no need for more
+// Links to rows that equal each other. One would do for a graph built by one thread; copies inserted at the same moment
+// do not see each other, and later copies join them only if they link to more than one.
+constexpr size_t kCopiesMax = 3;
 
 bool SameVector(const VectorRows& rows, LocalId a, LocalId b) {
   return std::memcmp(rows.row(a), rows.row(b), rows.dimension() * sizeof(float)) == 0;
@@ -20,6 +23,7 @@ bool IsOccluded(const VectorRows& rows, const Neighbor& candidate, const std::ve
   const QueryDistance distance(rows, candidate.id);
   std::array<LocalId, kBatch> ids;
   std::array<float, kBatch> distances;
+  size_t copies = 0;
   for (size_t begin = 0; begin < kept.size(); begin += kBatch) {
     const size_t n = std::min(kBatch, kept.size() - begin);
     for (size_t i = 0; i < n; ++i) {
@@ -27,9 +31,12 @@ bool IsOccluded(const VectorRows& rows, const Neighbor& candidate, const std::ve
     }
     distance.ToIds(ids.data(), n, distances.data());
     for (size_t i = 0; i < n; ++i) {
+      if (distances[i] < candidate.distance) {
+        return true;
+      }
       // Identical rows are equally far from anything, bit for bit.
-      if (distances[i] < candidate.distance ||
-          (kept[begin + i].neighbor.distance == candidate.distance && SameVector(rows, ids[i], candidate.id))) {
+      const bool equally_far = kept[begin + i].neighbor.distance == candidate.distance;
+      if (equally_far && SameVector(rows, ids[i], candidate.id) && ++copies == kCopiesMax) {
         return true;
       }
     }
