@@ -29,11 +29,11 @@ def fingerprint(folder: pathlib.Path) -> dict[str, str]:
 
 
 def files(folder: pathlib.Path, kind: str) -> list[pathlib.Path]:
-    """The files of a kind: `log`, `mark` (how far the log is committed), `manifest`, `segment` (all that a checkpoint wrote)."""
+    """The files of a kind: `log`, `mark` (how far the log is committed), `manifest`, `format`, `segment` (all that a checkpoint wrote)."""
     everything = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in LOCK_FILES and path.stat().st_size]
 
     def kind_of(path: pathlib.Path) -> str:
-        return {"MANIFEST": "manifest", "COMMITTED": "mark"}.get(path.name, "log" if path.suffix == ".log" else "segment")
+        return {"MANIFEST": "manifest", "COMMITTED": "mark", "FORMAT": "format"}.get(path.name, "log" if path.suffix == ".log" else "segment")
 
     return [path for path in everything if kind_of(path) == kind]
 
@@ -131,7 +131,7 @@ def test_any_flipped_byte_of_the_log_is_refused(stopped):
     check_rows(stopped)
 
 
-@pytest.mark.parametrize("kind", ["manifest", "segment"])
+@pytest.mark.parametrize("kind", ["manifest", "segment", "format"])
 def test_any_flipped_byte_of_a_checkpoint_is_refused(stopped, kind):
     damaged = files(stopped.data_dir, kind)
     assert damaged, f"no {kind} files in {list(fingerprint(stopped.data_dir))}"
@@ -147,19 +147,17 @@ def test_any_flipped_byte_of_a_checkpoint_is_refused(stopped, kind):
     check_rows(stopped)
 
 
-@pytest.mark.parametrize("kind", ["log", "manifest", "segment"])
+@pytest.mark.parametrize("kind", ["log", "manifest", "segment", "format"])
 def test_missing_file_is_refused(stopped, kind, tmp_path):
     """Never an empty start over somebody's data."""
     path = files(stopped.data_dir, kind)[0]
     path.rename(tmp_path / "aside")
-    if kind == "manifest":
-        # Without the manifest the log begins in the middle: that is a gap.
-        failed = stopped.refuse_to_start()
-    else:
-        before = fingerprint(stopped.data_dir)
-        failed = stopped.refuse_to_start()
-        assert fingerprint(stopped.data_dir) == before
-        assert path.name in failed.log or kind == "log", failed.log
+    before = fingerprint(stopped.data_dir)
+    failed = stopped.refuse_to_start()
+    assert fingerprint(stopped.data_dir) == before
+    assert stopped.data_dir.name in failed.log
+    if kind == "segment":
+        assert path.name in failed.log, failed.log
     (tmp_path / "aside").rename(path)
     stopped.start()
     check_rows(stopped)
@@ -267,16 +265,38 @@ def test_newer_log_is_refused(stopped):
 
 
 def test_newer_manifest_is_refused(stopped):
-    """The first line of a manifest names its format version."""
+    """The header line of docs/formats/manifest.md with the next version and a right checksum."""
     manifest = files(stopped.data_dir, "manifest")[0]
-    line, rest = manifest.read_bytes().split(b"\n", 1)
-    newer = re.sub(rb"\b1\b", b"2", line, count=1)
-    assert newer != line, f"no version 1 in {line!r}"
-    manifest.write_bytes(newer + b"\n" + rest)
+    line, json_text = manifest.read_bytes().split(b"\n", 1)
+    magic, version, size, checksum = line.split(b" ")
+    start = b" ".join([magic, version, size, b""])
+    assert checksum == b"%08x" % crc32c(start + json_text), "the test's idea of the header line is wrong"
+    start = b" ".join([magic, b"%d" % (int(version) + 1), size, b""])
+    manifest.write_bytes(start + b"%08x" % crc32c(start + json_text) + b"\n" + json_text)
     before = fingerprint(stopped.data_dir)
     failed = stopped.refuse_to_start()
     assert "MANIFEST" in failed.log and re.search("version|newer", failed.log), failed.log
     assert fingerprint(stopped.data_dir) == before
+
+
+def test_newer_folder_is_refused(stopped):
+    path = files(stopped.data_dir, "format")[0]
+    name, version = path.read_text().split()
+    path.write_text(f"{name} {int(version) + 1}\n")
+    before = fingerprint(stopped.data_dir)
+    failed = stopped.refuse_to_start()
+    assert "FORMAT" in failed.log and re.search("version|newer", failed.log), failed.log
+    assert fingerprint(stopped.data_dir) == before
+
+
+def test_somebody_elses_folder_is_refused(make_server, tmp_path):
+    """Files that are not ours: a mistyped path must not become a data folder."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    failed = make_server(folder, start=False).refuse_to_start()
+    assert "home" in failed.log
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
 def test_path_that_is_no_folder_is_refused(make_server, tmp_path):
