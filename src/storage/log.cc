@@ -185,7 +185,7 @@ Result<Lsn> ReadCommitMark(FileSystem& fs, const std::string& directory) {
   LB_ASSIGN(const bool exists, fs.Exists(path));
   if (exists) {
     LB_ASSIGN(const std::string bytes, ReadWholeFile(fs, path));
-    if (const std::optional<Lsn> lsn = DecodeCommitMark(bytes)) {
+    if (const std::optional<Lsn> lsn = DecodeCommitMarks(bytes)) {
       return *lsn;
     }
     return DataLoss("commit mark '" + path + "' is damaged at offset 0: without it a damaged end of the log looks like a torn "
@@ -200,11 +200,8 @@ Result<Lsn> ReadCommitMark(FileSystem& fs, const std::string& directory) {
 }
 
 Status CreateDirectory(FileSystem& fs, const std::string& directory) {
-  LB_ASSIGN(const bool exists, fs.Exists(directory));
-  if (exists) {
-    return {};
-  }
   LB_TRY(fs.CreateDirectories(directory));
+  // Even where it exists: the life that made it may have ended before this.
   const std::string parent = std::filesystem::path(directory).parent_path().string();
   return fs.SyncDirectory(parent.empty() ? "." : parent);
 }

@@ -1,5 +1,6 @@
 #include "storage/log_format.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -118,16 +119,19 @@ std::optional<RecordHeader> DecodeRecordHeader(std::span<const uint8_t, kRecordH
                       .body_crc = Get<uint32_t>(bytes, kBodyCrcAt)};
 }
 
-std::optional<Lsn> DecodeCommitMark(std::string_view bytes) {
-  if (bytes.size() != kCommitMarkBytes) {
-    return std::nullopt;
+std::optional<Lsn> DecodeCommitMarks(std::string_view content) {
+  std::optional<Lsn> newest;
+  if (content.size() != 2 * kCommitMarkBytes) {
+    return newest;
   }
-  const Lsn lsn{Get<uint64_t>({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, kMarkLsnAt)};
-  // Encoding is a function of the LSN alone, so one comparison checks magic, checksum and the zero bytes.
-  if (std::memcmp(EncodeCommitMark(lsn).data(), bytes.data(), kCommitMarkBytes) != 0) {
-    return std::nullopt;
+  for (size_t at = 0; at < content.size(); at += kCommitMarkBytes) {
+    const Lsn lsn{Get<uint64_t>({reinterpret_cast<const uint8_t*>(content.data()), content.size()}, at + kMarkLsnAt)};
+    // Encoding is a function of the LSN alone, so one comparison checks magic, checksum and the zero bytes.
+    if (std::memcmp(EncodeCommitMark(lsn).data(), content.data() + at, kCommitMarkBytes) == 0) {
+      newest = std::max(newest.value_or(lsn), lsn);
+    }
   }
-  return lsn;
+  return newest;
 }
 
 std::string LogFileName(Lsn first_lsn) {

@@ -2,7 +2,7 @@
 //
 //   file        = file header (64) , { record } , { 0 }
 //   record      = record header (72) , body , 0 to 7 zero bytes up to a multiple of 8
-//   COMMITTED   = commit mark (24)
+//   COMMITTED   = commit mark (24) , commit mark (24)
 // All integers little-endian.
 #pragma once
 
@@ -50,12 +50,14 @@ struct RecordHeader {
 
 std::array<uint8_t, kLogFileHeaderBytes> Encode(const LogFileHeader& header);
 void Encode(const RecordHeader& header, uint64_t salt, std::span<uint8_t, kRecordHeaderBytes> out);
+// One of the two marks of COMMITTED. They are written in turn, so that a write that is cut off spoils the older one only.
 std::array<uint8_t, kCommitMarkBytes> EncodeCommitMark(Lsn lsn);
 
 // None if magic or checksum are wrong; the version is for the caller to judge.
 std::optional<LogFileHeader> DecodeLogFileHeader(std::span<const uint8_t, kLogFileHeaderBytes> bytes);
 std::optional<RecordHeader> DecodeRecordHeader(std::span<const uint8_t, kRecordHeaderBytes> bytes, uint64_t salt);
-std::optional<Lsn> DecodeCommitMark(std::string_view bytes);
+// The newest good mark in the content of COMMITTED.
+std::optional<Lsn> DecodeCommitMarks(std::string_view content);
 
 // "00000000000000000001.log", and back; none if the name is not exactly of this form or names LSN 0.
 std::string LogFileName(Lsn first_lsn);

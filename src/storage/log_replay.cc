@@ -93,7 +93,7 @@ class Replayer {
     LB_ASSIGN(const std::optional<LogFileHeader> header, reader.ReadHeader());
     LB_TRY(CheckHeader(entry, header));
     contents_.salt = header->salt;
-    contents_.unsure_offset = kLogFileHeaderBytes;
+    contents_.unsure_offset = 0;
     for (uint64_t offset = kLogFileHeaderBytes;;) {
       LB_ASSIGN(const LogItem item, reader.ReadItem(offset, header->salt));
       if (item.kind != LogItem::Kind::kRecord) {

@@ -26,7 +26,9 @@ struct LogContents {
   Lsn last_lsn;                           // of the last whole record; `after` if there is no file
   uint64_t salt = 0;                      // of the last file
   bool torn = false;                      // the last file has bytes after used_bytes that have to go
-  uint64_t unsure_offset = 0;             // in the last file: where the records above `acknowledged` begin
+  // In the last file: everything before belongs to acknowledged records; 0 if there is none, so that the header is not
+  // relied on either.
+  uint64_t unsure_offset = 0;
 };
 
 struct LogReplayOptions {

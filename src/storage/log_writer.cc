@@ -17,7 +17,7 @@ size_t StagedSize(const SummedRecord& summed) {
   return kRecordHeaderBytes + (IsCopied(summed) ? PaddedSize(body) : PaddedSize(body) - body);
 }
 
-// Writes what stands in [begin, end) over itself. After a failed fsync Linux counts pages as clean that never reached the
+// Writes what stands in [begin, end) once more. After a failed fsync Linux counts pages as clean that never reached the
 // disk; a program that opens the file anew reads them, but only writing makes them dirty and so durable again.
 Status Rewrite(File& file, uint64_t begin, uint64_t end) {
   std::vector<uint8_t> bytes;
@@ -84,8 +84,9 @@ Result<std::unique_ptr<LogWriter>> LogWriter::Create(FileSystem& fs, std::string
   if (continues) {
     LB_TRY(writer->ContinueLastFile(contents));
   }
-  const auto mark = EncodeCommitMark({next_lsn.value - 1});
-  LB_TRY(WriteWholeFile(fs, CommitMarkPath(writer->directory_), {reinterpret_cast<const char*>(mark.data()), mark.size()}));
+  const auto bytes = EncodeCommitMark({next_lsn.value - 1});
+  const std::string mark(bytes.begin(), bytes.end());
+  LB_TRY(WriteWholeFile(fs, CommitMarkPath(writer->directory_), mark + mark));
   LB_ASSIGN(writer->mark_, fs.Open(CommitMarkPath(writer->directory_), OpenMode::kReadWrite));
   {
     MutexLock lock(writer->mu_);
@@ -187,7 +188,9 @@ Status LogWriter::SyncRecords() {
 // missing above it is what the log's own records cannot show either.
 Status LogWriter::StoreMark(Lsn lsn) {
   const auto bytes = EncodeCommitMark(lsn);
-  return mark_->WriteAt(0, {Slice(bytes.data(), bytes.size(), nullptr)});
+  const uint64_t offset = mark_slot_ * kCommitMarkBytes;
+  mark_slot_ = 1 - mark_slot_;
+  return mark_->WriteAt(offset, {Slice(bytes.data(), bytes.size(), nullptr)});
 }
 
 Status LogWriter::Cut(Lsn upto) {
