@@ -12,7 +12,6 @@ import re
 import numpy as np
 import pyarrow.flight as flight
 import pytest
-
 from longbow_server import LongbowServer
 from raw_flight import RawFlight
 
@@ -53,7 +52,9 @@ def server(shared_server, request):
     running = shared_server.get()
     request.node.longbow_servers = [running]
     yield running
-    assert running.alive(), f"the server died during this test, exit code {running.process.poll()}:\n{running.log()[-4000:]}"
+    assert running.alive(), (
+        f"the server died during this test, exit code {running.process.poll()}:\n{running.log()[-4000:]}"
+    )
     assert health(running) == b"\x08\x01", "the server no longer answers its health check"
 
 
@@ -117,5 +118,7 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for server in getattr(item, "longbow_servers", []):
             if server.log_path.exists():
-                report.sections.append((f"server log {server.log_path}", server.log_path.read_text(errors="replace")[-6000:]))
+                report.sections.append(
+                    (f"server log {server.log_path}", server.log_path.read_text(errors="replace")[-6000:])
+                )
     return report

@@ -19,7 +19,9 @@ def vector_array(vectors: np.ndarray, element: pa.DataType | None = None) -> pa.
     return pa.FixedSizeListArray.from_arrays(values, vectors.shape[1])
 
 
-def vector_table(vectors: np.ndarray, ids: Sequence | pa.Array | None = None, metric: str | None = None, **columns) -> pa.Table:
+def vector_table(
+    vectors: np.ndarray, ids: Sequence | pa.Array | None = None, metric: str | None = None, **columns
+) -> pa.Table:
     """A table as clients put it: id (0.. by default), vector, then `columns`."""
     if ids is None:
         ids = pa.array(np.arange(len(vectors)), pa.int64())
@@ -27,8 +29,13 @@ def vector_table(vectors: np.ndarray, ids: Sequence | pa.Array | None = None, me
     return table.replace_schema_metadata({"longbow.metric": metric}) if metric else table
 
 
-def put(client: flight.FlightClient, name: str, data: pa.Table | pa.RecordBatch, options: flight.FlightCallOptions | None = None,
-        max_chunksize: int | None = None) -> list[bytes]:
+def put(
+    client: flight.FlightClient,
+    name: str,
+    data: pa.Table | pa.RecordBatch,
+    options: flight.FlightCallOptions | None = None,
+    max_chunksize: int | None = None,
+) -> list[bytes]:
     """DoPut to its acknowledgement; the app_metadata of every PutResult (none in the normal case)."""
     writer, reader = client.do_put(flight.FlightDescriptor.for_path(name), data.schema, options)
     with writer:
@@ -43,9 +50,16 @@ def put(client: flight.FlightClient, name: str, data: pa.Table | pa.RecordBatch,
     return answers
 
 
-def scan(client: flight.FlightClient, name: str, filters: list | None = None, limit: int | None = None, **more) -> pa.Table:
+def scan(
+    client: flight.FlightClient, name: str, filters: list | None = None, limit: int | None = None, **more
+) -> pa.Table:
     """DoGet of a dataset. Rows come in any order."""
-    ticket = {"name": name, **({"filters": filters} if filters is not None else {}), **({"limit": limit} if limit is not None else {}), **more}
+    ticket = {
+        "name": name,
+        **({"filters": filters} if filters is not None else {}),
+        **({"limit": limit} if limit is not None else {}),
+        **more,
+    }
     return client.do_get(flight.Ticket(json.dumps(ticket).encode())).read_all()
 
 
@@ -53,16 +67,20 @@ def scan_ids(client: flight.FlightClient, name: str, filters: list | None = None
     return sorted(scan(client, name, filters)["id"].to_pylist())
 
 
-def search_table(client: flight.FlightClient, name: str, vector: Sequence[float] | np.ndarray, k: int = 10, **more) -> pa.Table:
+def search_table(
+    client: flight.FlightClient, name: str, vector: Sequence[float] | np.ndarray, k: int = 10, **more
+) -> pa.Table:
     """DoGet with a search ticket."""
     request = {"dataset": name, "vector": [float(x) for x in vector], "k": k, **more}
     return client.do_get(flight.Ticket(json.dumps({"search": request}).encode())).read_all()
 
 
-def search(client: flight.FlightClient, name: str, vector: Sequence[float] | np.ndarray, k: int = 10, **more) -> list[tuple[int, float]]:
+def search(
+    client: flight.FlightClient, name: str, vector: Sequence[float] | np.ndarray, k: int = 10, **more
+) -> list[tuple[int, float]]:
     """(id, score) of each hit, as they came."""
     table = search_table(client, name, vector, k, **more)
-    return list(zip(table["id"].to_pylist(), table["score"].to_pylist()))
+    return list(zip(table["id"].to_pylist(), table["score"].to_pylist(), strict=True))
 
 
 def action(client: flight.FlightClient, kind: str, body: dict | bytes | None = None) -> list[bytes]:
@@ -90,6 +108,7 @@ def names(client: flight.FlightClient, criteria: bytes = b"") -> list[str]:
 
 
 # --- the answers to expect, from numpy alone ---
+
 
 def distances(vectors: np.ndarray, query: np.ndarray, metric: str = "euclidean") -> np.ndarray:
     """What sorts best first when ascending, in float64."""

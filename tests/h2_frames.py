@@ -6,7 +6,6 @@ import contextlib
 import socket
 
 import hpack
-
 from raw_flight import SERVICE
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
@@ -28,8 +27,15 @@ def setting(identifier: int, value: int) -> bytes:
 
 def request_headers(method: str = "DoGet", *more: tuple[str, str]) -> bytes:
     """The header block of a gRPC call. Every entry is a never-indexed literal, so the block may be sent again and again."""
-    headers = [(":method", "POST"), (":scheme", "http"), (":path", SERVICE + method), (":authority", "127.0.0.1"),
-               ("content-type", "application/grpc"), ("te", "trailers"), *more]
+    headers = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", SERVICE + method),
+        (":authority", "127.0.0.1"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        *more,
+    ]
     return hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*header) for header in headers])
 
 
@@ -60,7 +66,7 @@ class Connection:
         self.socket.settimeout(timeout_s)
         self.received = b""
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,6 +95,13 @@ class Connection:
                     size = int.from_bytes(self.received[:3], "big")
                     if len(self.received) < 9 + size:
                         break
-                    frames.append((self.received[3], self.received[4], int.from_bytes(self.received[5:9], "big") & 0x7FFFFFFF, self.received[9:9 + size]))
-                    self.received = self.received[9 + size:]
+                    frames.append(
+                        (
+                            self.received[3],
+                            self.received[4],
+                            int.from_bytes(self.received[5:9], "big") & 0x7FFFFFFF,
+                            self.received[9 : 9 + size],
+                        )
+                    )
+                    self.received = self.received[9 + size :]
         return frames

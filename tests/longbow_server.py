@@ -49,12 +49,12 @@ class LongbowServer:
 
     def __init__(self, data_dir: pathlib.Path, **options: object):
         self.data_dir = pathlib.Path(data_dir)
-        self.options = options                       # max_memory=1 -> --max-memory=1
+        self.options = options  # max_memory=1 -> --max-memory=1
         self.log_path = self.data_dir.parent / f"{self.data_dir.name}.log"
         self.process: subprocess.Popen[str] | None = None
         self.data_port = self.meta_port = self.metrics_port = 0
 
-    def start(self) -> "LongbowServer":
+    def start(self) -> LongbowServer:
         """Starts and waits for the ready line. StartFailed otherwise; no process is left behind then."""
         self.launch()
         return self.wait_ready()
@@ -63,14 +63,22 @@ class LongbowServer:
         """Starts without waiting."""
         assert self.process is None, "already running"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        arguments = [str(binary()), "serve", "--listen-addr=127.0.0.1:0", "--meta-addr=127.0.0.1:0",
-                     "--metrics-addr=127.0.0.1:0", f"--data-path={self.data_dir}"]
+        arguments = [
+            str(binary()),
+            "serve",
+            "--listen-addr=127.0.0.1:0",
+            "--meta-addr=127.0.0.1:0",
+            "--metrics-addr=127.0.0.1:0",
+            f"--data-path={self.data_dir}",
+        ]
         arguments += [f"--{key.replace('_', '-')}={value}" for key, value in self.options.items()]
         with open(self.log_path, "ab") as log:
             self.log_start = log.tell()
-            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=clean_environment())
+            self.process = subprocess.Popen(
+                arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=clean_environment()
+            )
 
-    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> "LongbowServer":
+    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> LongbowServer:
         assert self.process is not None and self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], timeout_s)
         line = self.process.stdout.readline() if readable else ""

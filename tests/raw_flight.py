@@ -56,11 +56,11 @@ def fields(message: bytes) -> dict[int, list]:
             value = read_varint()
         elif key & 7 == 2:
             size = read_varint()
-            value = message[at:at + size]
+            value = message[at : at + size]
             at += size
         else:
             size = {1: 8, 5: 4}[key & 7]
-            value = message[at:at + size]
+            value = message[at : at + size]
             at += size
         found.setdefault(key >> 3, []).append(value)
     return found
@@ -74,8 +74,12 @@ def command_descriptor(command: bytes) -> bytes:
     return field(1, 2) + field(2, command)
 
 
-def flight_data(descriptor: bytes | None = None, header: bytes | None = None, metadata: bytes | None = None,
-                body: bytes | None = None) -> bytes:
+def flight_data(
+    descriptor: bytes | None = None,
+    header: bytes | None = None,
+    metadata: bytes | None = None,
+    body: bytes | None = None,
+) -> bytes:
     parts = [(1, descriptor), (2, header), (3, metadata), (1000, body)]
     return b"".join(field(number, value) for number, value in parts if value is not None)
 
@@ -109,7 +113,7 @@ class Answer:
         assert self.code == "OK" and len(self.messages) == 1, self
         return self.messages[0]
 
-    def expect(self, codes: str | set[str], *texts: str) -> "Answer":
+    def expect(self, codes: str | set[str], *texts: str) -> Answer:
         """Asserts the code, and that each text stands in the message."""
         wanted = {codes} if isinstance(codes, str) else codes
         assert self.code in wanted, f"expected {' or '.join(sorted(wanted))}, got {self.code}: {self.details[:500]!r}"
@@ -122,12 +126,15 @@ class RawFlight:
     """A gRPC channel to one port. Context manager; thread safe."""
 
     def __init__(self, port: int, timeout_s: float = 30.0):
-        limits = [("grpc.max_receive_message_length", MESSAGE_MAX_BYTES), ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
-                  ("grpc.use_local_subchannel_pool", 1)]
+        limits = [
+            ("grpc.max_receive_message_length", MESSAGE_MAX_BYTES),
+            ("grpc.max_send_message_length", MESSAGE_MAX_BYTES),
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=limits)
         self.timeout_s = timeout_s
 
-    def __enter__(self) -> "RawFlight":
+    def __enter__(self) -> RawFlight:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
-
-import flight_calls as fc
 
 DIM = 8
 ABSENT = 0  # the version of a row that does not exist; real ones count from 1
@@ -38,15 +37,27 @@ class RowMaker:
     def vectors(self, ids: np.ndarray, versions: np.ndarray) -> np.ndarray:
         """float32 [n, DIM] in [0, 1): distinct for distinct rows."""
         columns = np.arange(DIM, dtype=np.uint64)[None, :] * np.uint64(0x2545F4914F6CDD1D)
-        return ((mix(self.seeds(ids, versions)[:, None] ^ columns) >> np.uint64(40)).astype(np.float32)) / np.float32(1 << 24)
+        return ((mix(self.seeds(ids, versions)[:, None] ^ columns) >> np.uint64(40)).astype(np.float32)) / np.float32(
+            1 << 24
+        )
 
     def texts(self, ids: np.ndarray, versions: np.ndarray) -> list[str]:
-        return [f"{id}:{version}:{seed:016x}" * (1 + seed % 5) for id, version, seed in
-                zip(ids.tolist(), versions.tolist(), self.seeds(ids, versions).tolist())]
+        return [
+            f"{id}:{version}:{seed:016x}" * (1 + seed % 5)
+            for id, version, seed in zip(
+                ids.tolist(), versions.tolist(), self.seeds(ids, versions).tolist(), strict=True
+            )
+        ]
 
     def table(self, ids: np.ndarray, versions: np.ndarray) -> pa.Table:
-        return pa.table({"id": pa.array(ids, pa.int64()), "vector": fc.vector_array(self.vectors(ids, versions)),
-                         "version": pa.array(versions, pa.int64()), "text": self.texts(ids, versions)})
+        return pa.table(
+            {
+                "id": pa.array(ids, pa.int64()),
+                "vector": fc.vector_array(self.vectors(ids, versions)),
+                "version": pa.array(versions, pa.int64()),
+                "text": self.texts(ids, versions),
+            }
+        )
 
 
 class DatasetOracle:
@@ -55,8 +66,8 @@ class DatasetOracle:
     def __init__(self, name: str, first: int, count: int):
         self.name, self.first, self.count = name, first, count
         self.rows = RowMaker(name)
-        self.current = np.zeros(count, np.int64)          # last acknowledged or observed version
-        self.pending: dict[int, set[int]] = {}            # row number -> versions that a cut-off operation may have left
+        self.current = np.zeros(count, np.int64)  # last acknowledged or observed version
+        self.pending: dict[int, set[int]] = {}  # row number -> versions that a cut-off operation may have left
         self.next_version = 1
 
     def begin_put(self, numbers: np.ndarray) -> pa.Table:
@@ -75,7 +86,7 @@ class DatasetOracle:
 
     def begin(self, numbers: np.ndarray, versions: np.ndarray) -> None:
         assert not self.pending, "one operation at a time"
-        self.pending = {int(n): {int(self.current[n]), int(v)} for n, v in zip(numbers, versions)}
+        self.pending = {int(n): {int(self.current[n]), int(v)} for n, v in zip(numbers, versions, strict=True)}
         self.proposed = (numbers, versions)
 
     def acknowledge(self) -> None:
@@ -104,9 +115,13 @@ class DatasetOracle:
             settled[number] = False
             assert int(seen[number]) in possible, self.describe(number, seen[number], possible)
         wrong = np.flatnonzero(settled & (seen != self.current))
-        assert len(wrong) == 0, f"{len(wrong)} rows wrong, first: " + self.describe(wrong[0], seen[wrong[0]], {int(self.current[wrong[0]])})
+        assert len(wrong) == 0, f"{len(wrong)} rows wrong, first: " + self.describe(
+            wrong[0], seen[wrong[0]], {int(self.current[wrong[0]])}
+        )
 
-        assert np.array_equal(vectors, self.rows.vectors(ids, versions)), f"{self.name}: a vector is not the one that was put"
+        assert np.array_equal(vectors, self.rows.vectors(ids, versions)), (
+            f"{self.name}: a vector is not the one that was put"
+        )
         expected = self.rows.texts(ids, versions)
         assert texts.tolist() == expected, f"{self.name}: a text is not the one that was put"
         self.current, self.pending = seen, {}
@@ -114,6 +129,7 @@ class DatasetOracle:
     def describe(self, number: int, seen: int, possible: set[int]) -> str:
         def say(version: int) -> str:
             return "absent" if version == ABSENT else f"version {version}"
+
         return f"{self.name} row {self.first + int(number)}: got {say(int(seen))}, may be {' or '.join(map(say, sorted(possible)))}"
 
     def live(self) -> np.ndarray:

@@ -11,12 +11,11 @@ import subprocess
 import threading
 import time
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 from longbow_server import LongbowServer, StartFailed, wait_until
 
 LOCK_FILES = {"LOCK"}  # names the owner; not data
@@ -24,16 +23,25 @@ LOCK_FILES = {"LOCK"}  # names the owner; not data
 
 def fingerprint(folder: pathlib.Path) -> dict[str, str]:
     """Every file of the data folder and the hash of its bytes."""
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in LOCK_FILES}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in LOCK_FILES
+    }
 
 
 def files(folder: pathlib.Path, kind: str) -> list[pathlib.Path]:
     """The files of a kind: `log`, `mark` (how far the log is committed), `manifest`, `format`, `segment` (all that a checkpoint wrote)."""
-    everything = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in LOCK_FILES and path.stat().st_size]
+    everything = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in LOCK_FILES and path.stat().st_size
+    ]
 
     def kind_of(path: pathlib.Path) -> str:
-        return {"MANIFEST": "manifest", "COMMITTED": "mark", "FORMAT": "format"}.get(path.name, "log" if path.suffix == ".log" else "segment")
+        return {"MANIFEST": "manifest", "COMMITTED": "mark", "FORMAT": "format"}.get(
+            path.name, "log" if path.suffix == ".log" else "segment"
+        )
 
     return [path for path in everything if kind_of(path) == kind]
 
@@ -73,7 +81,9 @@ def stopped(make_server) -> LongbowServer:
         fc.action(client, "delete", {"dataset": "d", "id": "3"})
         fc.action(client, "ForceSnapshot")
         for i in range(40):
-            fc.put(client, "d", fc.vector_table(vectors(5, i), ids=list(range(1000 + 5 * i, 1005 + 5 * i)), text=["x"] * 5))
+            fc.put(
+                client, "d", fc.vector_table(vectors(5, i), ids=list(range(1000 + 5 * i, 1005 + 5 * i)), text=["x"] * 5)
+            )
     server.kill()
     return server
 
@@ -124,7 +134,9 @@ def test_any_flipped_byte_of_the_log_is_refused(stopped):
         failed = stopped.refuse_to_start()
         assert log.name in failed.log, failed.log
         numbers = [int(number) for number in re.findall(r"\d+", failed.log.replace(log.name, ""))]
-        assert any(number <= offset and number > offset - 20_000 for number in numbers), f"no offset near {offset}: {failed.log}"
+        assert any(number <= offset and number > offset - 20_000 for number in numbers), (
+            f"no offset near {offset}: {failed.log}"
+        )
         assert fingerprint(stopped.data_dir) == before, "a refused folder was changed"
         flip(log, offset)
     stopped.start()
@@ -184,7 +196,12 @@ def test_torn_tail_is_cut(stopped, garbage, cut):
     log = files(stopped.data_dir, "log")[-1]
     used = used_size(log)
     records = log.read_bytes()[:used]
-    tail = {"random bytes": np.random.default_rng(9).bytes(5_000), "zeros": bytes(8_192), "half a record": records[-700:-200], "one byte": b"\x7f"}[garbage]
+    tail = {
+        "random bytes": np.random.default_rng(9).bytes(5_000),
+        "zeros": bytes(8_192),
+        "half a record": records[-700:-200],
+        "one byte": b"\x7f",
+    }[garbage]
     if cut:
         log.write_bytes(records + tail)
     else:
@@ -199,7 +216,7 @@ def test_torn_tail_again_and_again(stopped):
     """Garbage of several lengths, one crash after the other; rows put afterwards survive as well."""
     log = files(stopped.data_dir, "log")[-1]
     for size in (1, 17, 300, 4_097):
-        records = log.read_bytes()[:used_size(log)]
+        records = log.read_bytes()[: used_size(log)]
         log.write_bytes(records + np.random.default_rng(size).bytes(size))
         stopped.start()
         check_rows(stopped)
@@ -309,6 +326,7 @@ def test_path_that_is_no_folder_is_refused(make_server, tmp_path):
 
 # --- stopping ---
 
+
 def test_sigterm_when_idle(make_server):
     server = make_server()
     with flight.connect(server.data_uri) as client:
@@ -378,6 +396,7 @@ def test_sigterm_while_starting(stopped):
 
 # --- full disk ---
 
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 48 MB."""
@@ -385,7 +404,9 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small tmpfs needs root")
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
     if mounted.returncode:
         pytest.skip(f"this root may not mount a tmpfs: {mounted.stderr.strip()}")
     yield folder
@@ -404,7 +425,14 @@ def fill_disk(client: flight.FlightClient) -> tuple[int, BaseException]:
     rows = 0
     for number in range(200):
         try:
-            fc.put(client, "d", fc.vector_table(np.random.default_rng(number).random((1_000, 256), np.float32), ids=pa.array(np.arange(rows, rows + 1_000))))
+            fc.put(
+                client,
+                "d",
+                fc.vector_table(
+                    np.random.default_rng(number).random((1_000, 256), np.float32),
+                    ids=pa.array(np.arange(rows, rows + 1_000)),
+                ),
+            )
         except (flight.FlightError, pa.ArrowException) as error:
             return rows, error
         rows += 1_000

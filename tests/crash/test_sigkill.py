@@ -9,12 +9,11 @@ import os
 import threading
 import time
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 from longbow_server import LongbowServer, wait_until
 from oracle import ABSENT, DatasetOracle
 from raw_flight import RawFlight
@@ -60,7 +59,9 @@ class Writer:
             oracle.begin_drop()
             assert fc.action(client, "delete-dataset", {"dataset": oracle.name}) == [b"deleted"]
         else:
-            size = int(rng.choice([1, 1, 2, 5, 20, 300, ROWS_PER_WRITER // 2], p=[.2, .2, .2, .2, .12, .06, .02]))
+            size = int(
+                rng.choice([1, 1, 2, 5, 20, 300, ROWS_PER_WRITER // 2], p=[0.2, 0.2, 0.2, 0.2, 0.12, 0.06, 0.02])
+            )
             table = oracle.begin_put(rng.choice(oracle.count, size, replace=False))  # new rows and upserts alike
             if rng.random() < 0.3:
                 self.exchange(client, table)
@@ -85,7 +86,10 @@ class Writer:
 def verify(server: LongbowServer, writers: list[Writer], rng: np.random.Generator) -> int:
     """Scan against the oracle, then get, search and search-by-id on samples. Returns the number of live rows."""
     rows = 0
-    with flight.connect(server.data_uri, generic_options=FRESH_CONNECTION) as client, RawFlight(server.data_port) as raw:
+    with (
+        flight.connect(server.data_uri, generic_options=FRESH_CONNECTION) as client,
+        RawFlight(server.data_port) as raw,
+    ):
         listed = set(fc.names(client))
         by_dataset: dict[str, list[DatasetOracle]] = {}
         for writer in writers:
@@ -96,7 +100,9 @@ def verify(server: LongbowServer, writers: list[Writer], rng: np.random.Generato
                 oracle.expect(table)
             live = np.concatenate([oracle.live() for oracle in oracles])
             found = table.num_rows if table is not None else 0
-            assert found == len(live), f"{name}: {found} rows scanned, {len(live)} known: phantom rows outside all writers' ids"
+            assert found == len(live), (
+                f"{name}: {found} rows scanned, {len(live)} known: phantom rows outside all writers' ids"
+            )
             rows += found
             if table is None:
                 continue
@@ -116,7 +122,9 @@ def check_samples(client: flight.FlightClient, raw: RawFlight, oracle: DatasetOr
         assert fc.search(client, oracle.name, vector, 1) == [(id, 1.0)], f"{oracle.name}: search for row {id}"
         assert fc.action_json(client, "VectorSearchByID", {"dataset": oracle.name, "id": id, "k": 1})["ids"] == [id]
     for id in rng.choice(gone, min(4, len(gone)), replace=False).tolist():
-        assert fc.scan(client, oracle.name, [{"field": "id", "op": "=", "value": id}]).num_rows == 0, f"{oracle.name}: row {id} is deleted"
+        assert fc.scan(client, oracle.name, [{"field": "id", "op": "=", "value": id}]).num_rows == 0, (
+            f"{oracle.name}: row {id} is deleted"
+        )
         raw.do_action("VectorSearchByID", {"dataset": oracle.name, "id": id, "k": 1}).expect("NOT_FOUND")
 
 
@@ -128,7 +136,10 @@ def test_sigkill_loop(make_server, record_property):
     rng = np.random.default_rng(seed)
     # Two writers share a dataset, one has its own, one drops its dataset now and then.
     plan = [("shared", 0, False), ("shared", 1_000_000, False), ("own", 0, False), ("dropped", 0, True)]
-    writers = [Writer(DatasetOracle(name, first, ROWS_PER_WRITER), [seed, i], drops) for i, (name, first, drops) in enumerate(plan)]
+    writers = [
+        Writer(DatasetOracle(name, first, ROWS_PER_WRITER), [seed, i], drops)
+        for i, (name, first, drops) in enumerate(plan)
+    ]
     server = make_server()
     started = time.monotonic()
     restart_s: list[float] = []
@@ -173,9 +184,11 @@ def test_sigkill_loop(make_server, record_property):
             raise AssertionError(f"after kill {number + 1}, seed {seed}") from error
 
     kills = KILLS + killed_early
-    summary = (f"{kills} SIGKILLs ({killed_early} during recovery), {sum(w.acknowledged for w in writers)} acknowledged operations, "
-               f"{sum(w.cut_off for w in writers)} cut off, {snapshots} snapshots, {rows} rows at the end, restart p50 {np.median(restart_s):.2f} s "
-               f"max {max(restart_s):.2f} s, {time.monotonic() - started:.0f} s, seed {seed}, 0 violations")
+    summary = (
+        f"{kills} SIGKILLs ({killed_early} during recovery), {sum(w.acknowledged for w in writers)} acknowledged operations, "
+        f"{sum(w.cut_off for w in writers)} cut off, {snapshots} snapshots, {rows} rows at the end, restart p50 {np.median(restart_s):.2f} s "
+        f"max {max(restart_s):.2f} s, {time.monotonic() - started:.0f} s, seed {seed}, 0 violations"
+    )
     print(summary)
     record_property("summary", summary)
     assert sum(w.acknowledged for w in writers) > 10 * KILLS, "hardly any load: the kills proved nothing"
@@ -224,4 +237,6 @@ def test_every_row_of_a_killed_stream_that_was_acknowledged(make_server, rng):
     with flight.connect(server.data_uri) as client:
         ids = fc.scan_ids(client, "stream")
         assert len(ids) % 200 == 0 and ids == list(range(len(ids)))
-        assert len(ids) // 200 in (acknowledged, acknowledged + 1), f"{acknowledged} batches acknowledged, {len(ids) / 200} there"
+        assert len(ids) // 200 in (acknowledged, acknowledged + 1), (
+            f"{acknowledged} batches acknowledged, {len(ids) / 200} there"
+        )

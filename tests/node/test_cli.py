@@ -7,12 +7,20 @@ import re
 import subprocess
 
 import pytest
-
 from longbow_server import binary, clean_environment
 
 
-def run(*arguments: str, environment: dict[str, str] | None = None, cwd=None, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(binary()), *arguments], capture_output=True, text=True, env=clean_environment() | (environment or {}), cwd=cwd, timeout=timeout_s)
+def run(
+    *arguments: str, environment: dict[str, str] | None = None, cwd=None, timeout_s: float = 30
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(binary()), *arguments],
+        capture_output=True,
+        text=True,
+        env=clean_environment() | (environment or {}),
+        cwd=cwd,
+        timeout=timeout_s,
+    )
 
 
 def config(*arguments: str, environment: dict[str, str] | None = None, cwd=None) -> dict[str, str]:
@@ -38,7 +46,9 @@ def test_help():
         done = run(*arguments)
         assert done.returncode == 0 and done.stderr == "", done
         assert "serve" in done.stdout
-    assert {"--listen-addr", "--data-path"} <= set(re.findall(r"--[a-z-]+", run("serve", "--help").stdout + run("help").stdout))
+    assert {"--listen-addr", "--data-path"} <= set(
+        re.findall(r"--[a-z-]+", run("serve", "--help").stdout + run("help").stdout)
+    )
 
 
 def test_no_or_unknown_command():
@@ -55,8 +65,18 @@ def test_unknown_flag_gets_a_suggestion(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("flag, value", [("listen-addr", "nowhere"), ("listen-addr", "127.0.0.1:99999"), ("max-wal-size", "lots"), ("max-wal-size", "-1"),
-                                         ("grpc-max-recv-msg-size", "1.5x"), ("log-level", "loud"), ("grpc-keepalive-time", "soon")])
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("listen-addr", "nowhere"),
+        ("listen-addr", "127.0.0.1:99999"),
+        ("max-wal-size", "lots"),
+        ("max-wal-size", "-1"),
+        ("grpc-max-recv-msg-size", "1.5x"),
+        ("log-level", "loud"),
+        ("grpc-keepalive-time", "soon"),
+    ],
+)
 def test_bad_value(flag, value, tmp_path):
     done = run("serve", f"--{flag}={value}", f"--data-path={tmp_path / 'data'}")
     assert done.returncode not in (0, -11, -6), done
@@ -72,8 +92,14 @@ def test_unknown_environment_variable_of_ours(tmp_path):
 
 def test_defaults():
     found = config()
-    assert found["listen-addr"].endswith(":3000") and found["meta-addr"].endswith(":3001") and found["metrics-addr"].endswith(":9090")
-    assert all(found[key].startswith(("127.", "localhost", "[::1]")) for key in ("listen-addr", "meta-addr", "metrics-addr")), "loopback unless told otherwise"
+    assert (
+        found["listen-addr"].endswith(":3000")
+        and found["meta-addr"].endswith(":3001")
+        and found["metrics-addr"].endswith(":9090")
+    )
+    assert all(
+        found[key].startswith(("127.", "localhost", "[::1]")) for key in ("listen-addr", "meta-addr", "metrics-addr")
+    ), "loopback unless told otherwise"
 
 
 def test_precedence(tmp_path):
@@ -118,7 +144,13 @@ def test_allow_remote(make_server):
 
 def test_port_in_use(make_server, tmp_path):
     server = make_server()
-    done = run("serve", f"--listen-addr=127.0.0.1:{server.data_port}", "--meta-addr=127.0.0.1:0", "--metrics-addr=127.0.0.1:0", f"--data-path={tmp_path / 'other'}")
+    done = run(
+        "serve",
+        f"--listen-addr=127.0.0.1:{server.data_port}",
+        "--meta-addr=127.0.0.1:0",
+        "--metrics-addr=127.0.0.1:0",
+        f"--data-path={tmp_path / 'other'}",
+    )
     assert done.returncode not in (0, -6, -11) and str(server.data_port) in done.stderr, done.stderr
 
 

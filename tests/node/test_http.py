@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
+import flight_calls as fc
 import numpy as np
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SAMPLE = re.compile(rf'^({NAME})(\{{({NAME}="(?:[^"\\\n]|\\["\\n])*",?)*\}})? (NaN|[+-]Inf|[-+0-9.eE]+)( -?\d+)?$')
@@ -50,7 +49,9 @@ def test_probes(server, path):
     assert server.http("GET", path + "?verbose=1")[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/metrics/", "/../etc/passwd", "/%2e%2e/etc/passwd", "//metrics", "/metricsx"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/metrics/", "/../etc/passwd", "/%2e%2e/etc/passwd", "//metrics", "/metricsx"]
+)
 def test_unknown_path(server, path):
     assert server.http("GET", path)[0] == 404
 
@@ -63,9 +64,20 @@ def test_wrong_method(server, method, path):
 
 def test_metrics_have_the_names_of_the_contract(server):
     found = metrics(server)
-    assert "longbow_flight_operations_total" in found and "longbow_flight_ops_total" in found, "the dashboard's name, and the original's own"
-    assert {"longbow_wal_fsync_duration_seconds_bucket", "longbow_wal_fsync_duration_seconds_sum", "longbow_wal_fsync_duration_seconds_count"} <= found.keys()
-    assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"} <= found.keys()
+    assert "longbow_flight_operations_total" in found and "longbow_flight_ops_total" in found, (
+        "the dashboard's name, and the original's own"
+    )
+    assert {
+        "longbow_wal_fsync_duration_seconds_bucket",
+        "longbow_wal_fsync_duration_seconds_sum",
+        "longbow_wal_fsync_duration_seconds_count",
+    } <= found.keys()
+    assert {
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_start_time_seconds",
+    } <= found.keys()
     assert abs(found["process_resident_memory_bytes"][""] - server.rss_bytes()) < 0.5 * server.rss_bytes()
 
 
@@ -73,7 +85,9 @@ def test_metrics_count(make_server):
     server = make_server()
 
     def total(name: str, *labels: str) -> float:
-        return sum(value for text, value in metrics(server).get(name, {}).items() if all(label in text for label in labels))
+        return sum(
+            value for text, value in metrics(server).get(name, {}).items() if all(label in text for label in labels)
+        )
 
     with flight.connect(server.data_uri) as client:
         before = total("longbow_flight_operations_total"), total("longbow_wal_fsync_duration_seconds_count")
@@ -99,11 +113,12 @@ def test_histograms_are_consistent(server, client, dataset):
         for labels, points in series.items():
             points.sort()
             assert points[-1][0] == float("inf"), f"{name}{labels} has no +Inf bucket"
-            assert all(a[1] <= b[1] for a, b in zip(points, points[1:])), f"{name}{labels} decreases"
+            assert all(a[1] <= b[1] for a, b in zip(points, points[1:], strict=True)), f"{name}{labels} decreases"
 
 
 def test_keep_alive(server):
     import http.client
+
     connection = http.client.HTTPConnection("127.0.0.1", server.metrics_port, timeout=5)
     for path in ("/livez", "/metrics", "/nothing", "/readyz"):
         connection.request("GET", path)

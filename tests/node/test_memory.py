@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
-from longbow_server import sanitized, wait_until
+from longbow_server import wait_until
 
 MB = 1_000_000
 
@@ -40,6 +39,7 @@ def test_dropped_datasets_give_their_memory_back(make_server, rng):
     server = make_server()
     vectors = rng.random((16_000, 512), np.float32)
     with flight.connect(server.data_uri) as client:
+
         def one_round() -> int:
             fc.put(client, "d", fc.vector_table(vectors), max_chunksize=4_000)
             fc.action(client, "delete-dataset", {"dataset": "d"})
@@ -66,7 +66,9 @@ def test_cancelled_and_failed_calls_leave_nothing(make_server, rng):
             for _ in range(50):
                 with pytest.raises(pa.ArrowInvalid):
                     fc.search(client, "d", [1, 2, 3])
-            broken = pa.record_batch([batch["id"], fc.vector_array(np.ones((4_000, 255), np.float32))], names=["id", "vector"])
+            broken = pa.record_batch(
+                [batch["id"], fc.vector_array(np.ones((4_000, 255), np.float32))], names=["id", "vector"]
+            )
             for _ in range(10):
                 with pytest.raises(pa.ArrowInvalid):
                     fc.put(client, "d", broken)

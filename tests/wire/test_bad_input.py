@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 
 DIM = 4
 
@@ -57,8 +56,14 @@ def with_null_element() -> pa.Table:
 BAD_PUTS = {
     "wrong dimension": (lambda: fc.vector_table(np.ones((2, DIM + 1), np.float32)), ["schema mismatch", "vector"]),
     "wrong element type": (lambda: fc.vector_table(np.ones((2, DIM), np.float64)), ["schema mismatch", "vector"]),
-    "wrong id type": (lambda: fc.vector_table(good_vectors(), ids=list("abcde")), ['type mismatch for column "id": existing=int64, new=utf8']),
-    "wrong column type": (lambda: fc.vector_table(good_vectors(), note=[1] * 5), ['type mismatch for column "note": existing=utf8, new=int64']),
+    "wrong id type": (
+        lambda: fc.vector_table(good_vectors(), ids=list("abcde")),
+        ['type mismatch for column "id": existing=int64, new=utf8'],
+    ),
+    "wrong column type": (
+        lambda: fc.vector_table(good_vectors(), note=[1] * 5),
+        ['type mismatch for column "note": existing=utf8, new=int64'],
+    ),
     "NaN": (lambda: with_value(np.nan), ["vector", "3"]),
     "infinity": (lambda: with_value(np.inf), ["vector", "3"]),
     "minus infinity": (lambda: with_value(-np.inf), ["vector", "3"]),
@@ -77,15 +82,24 @@ def test_bad_put_into_a_dataset(raw, loaded, state, case):
 
 
 BAD_FIRST_PUTS = {
-    "variable-size list": (lambda: pa.table({"id": [1], "vector": pa.array([[1.0, 2.0]], pa.list_(pa.float32()))}), ["vector"]),
+    "variable-size list": (
+        lambda: pa.table({"id": [1], "vector": pa.array([[1.0, 2.0]], pa.list_(pa.float32()))}),
+        ["vector"],
+    ),
     "text vector": (lambda: pa.table({"id": [1], "vector": ["1,2"]}), ["vector"]),
-    "bool elements": (lambda: pa.table({"id": [1], "vector": pa.array([[True, False]], pa.list_(pa.bool_(), 2))}), ["vector"]),
+    "bool elements": (
+        lambda: pa.table({"id": [1], "vector": pa.array([[True, False]], pa.list_(pa.bool_(), 2))}),
+        ["vector"],
+    ),
     "dimension 0": (lambda: pa.table({"id": [1], "vector": pa.array([[]], pa.list_(pa.float32(), 0))}), ["vector"]),
     "dimension 10^6": (lambda: fc.vector_table(np.ones((1, 1_000_000), np.float32)), ["1000000", "65536"]),
     "unknown metric": (lambda: fc.vector_table(good_vectors(), metric="manhattan"), ["manhattan"]),
     "float ids": (lambda: fc.vector_table(good_vectors(), ids=[0.5, 1.5, 2.5, 3.5, 4.5]), ["id"]),
     "two columns of one name": (lambda: pa.table([[1], [2]], names=["a", "a"]), ["a"]),
-    "two id columns": (lambda: pa.table([[1], [2], fc.vector_array(good_vectors(1))], names=["id", "id", "vector"]), ["id"]),
+    "two id columns": (
+        lambda: pa.table([[1], [2], fc.vector_array(good_vectors(1))], names=["id", "id", "vector"]),
+        ["id"],
+    ),
     "column name of 10,000 letters": (lambda: pa.table({"n" * 10_000: [1]}), ["name"]),
     "NaN": (lambda: with_value(np.nan), ["vector", "3"]),
     "NaN in float64": (lambda: with_value(np.nan, np.float64), ["vector", "3"]),
@@ -124,22 +138,31 @@ def test_dataset_names_that_are_no_names(raw):
 
 # --- searches ---
 
+
 def test_k_out_of_range(raw, loaded, state):
     vector = good_vectors()[0].tolist()
     for k in (0, -1, -(10**9)):
         raw.search(dataset=loaded, vector=vector, k=k).expect("INVALID_ARGUMENT", "k must be at least 1")
-        raw.do_action("VectorSearch", {"dataset": loaded, "vector": vector, "k": k}).expect("INVALID_ARGUMENT", "k must be at least 1")
-        raw.do_action("VectorSearchByID", {"dataset": loaded, "id": "1", "k": k}).expect("INVALID_ARGUMENT", "k must be at least 1")
+        raw.do_action("VectorSearch", {"dataset": loaded, "vector": vector, "k": k}).expect(
+            "INVALID_ARGUMENT", "k must be at least 1"
+        )
+        raw.do_action("VectorSearchByID", {"dataset": loaded, "id": "1", "k": k}).expect(
+            "INVALID_ARGUMENT", "k must be at least 1"
+        )
     for k in (10**9, 100_001, 2**31, 2**63 - 1):
         raw.search(dataset=loaded, vector=vector, k=k).expect("INVALID_ARGUMENT", "100000")
-        raw.do_action("VectorSearch", {"dataset": loaded, "vector": vector, "k": k}).expect("INVALID_ARGUMENT", "100000")
+        raw.do_action("VectorSearch", {"dataset": loaded, "vector": vector, "k": k}).expect(
+            "INVALID_ARGUMENT", "100000"
+        )
         raw.do_action("VectorSearchByID", {"dataset": loaded, "id": "1", "k": k}).expect("INVALID_ARGUMENT", "100000")
     for k in (2**64, 10**30, 1.5, "many", [], {}, True):
         raw.search(dataset=loaded, vector=vector, k=k).expect("INVALID_ARGUMENT")
 
 
 def test_too_many_queries_in_one_batch(raw, loaded, state):
-    raw.do_action("VectorSearch", {"dataset": loaded, "vectors": [[0.0] * DIM] * 10_001, "k": 1}).expect({"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}, "10000")
+    raw.do_action("VectorSearch", {"dataset": loaded, "vectors": [[0.0] * DIM] * 10_001, "k": 1}).expect(
+        {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}, "10000"
+    )
 
 
 def test_vectors_that_are_none(raw, loaded, state):
@@ -150,8 +173,21 @@ def test_vectors_that_are_none(raw, loaded, state):
 
 
 INTEGER_KINDS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
-OTHER_KINDS = [pa.array([2.0], pa.float32()), pa.array([2.0], pa.float64()), pa.array(["2"]), pa.array([b"2"]), pa.array([True]), pa.array([[2]]), pa.array([{"k": 2}]),
-               pa.nulls(1), pa.array(["2"]).dictionary_encode(), pa.array([None], pa.int32()), pa.array([-1], pa.int64()), pa.array([2**63], pa.uint64()), pa.array([0], pa.int8())]
+OTHER_KINDS = [
+    pa.array([2.0], pa.float32()),
+    pa.array([2.0], pa.float64()),
+    pa.array(["2"]),
+    pa.array([b"2"]),
+    pa.array([True]),
+    pa.array([[2]]),
+    pa.array([{"k": 2}]),
+    pa.nulls(1),
+    pa.array(["2"]).dictionary_encode(),
+    pa.array([None], pa.int32()),
+    pa.array([-1], pa.int64()),
+    pa.array([2**63], pa.uint64()),
+    pa.array([0], pa.int8()),
+]
 
 
 def test_k_column_of_any_type_in_exchange_search(raw, loaded, state):
@@ -169,19 +205,52 @@ def test_columns_of_any_type_in_exchange_search(raw, loaded, state):
     vector = fc.vector_array(good_vectors()[:1])
     for kind in (pa.int64(), pa.float32(), pa.binary(), pa.bool_(), pa.list_(pa.string()), pa.null()):
         name = pa.nulls(1, kind)
-        raw.exchange_search(pa.record_batch({"dataset": name, "query_vector": vector})).expect("INVALID_ARGUMENT", "dataset")
-        raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": name})).expect("INVALID_ARGUMENT", "query_vector")
-    raw.exchange_search(pa.record_batch({"dataset": pa.array([None], pa.string()), "query_vector": vector})).expect("INVALID_ARGUMENT", "dataset")
-    raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": pa.nulls(1, vector.type)})).expect("INVALID_ARGUMENT", "query_vector")
+        raw.exchange_search(pa.record_batch({"dataset": name, "query_vector": vector})).expect(
+            "INVALID_ARGUMENT", "dataset"
+        )
+        raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": name})).expect(
+            "INVALID_ARGUMENT", "query_vector"
+        )
+    raw.exchange_search(pa.record_batch({"dataset": pa.array([None], pa.string()), "query_vector": vector})).expect(
+        "INVALID_ARGUMENT", "dataset"
+    )
+    raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": pa.nulls(1, vector.type)})).expect(
+        "INVALID_ARGUMENT", "query_vector"
+    )
     nan = fc.vector_array(np.array([[1, np.nan, 2, 3]], np.float32))
-    raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": nan})).expect("INVALID_ARGUMENT", "query_vector")
+    raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": nan})).expect(
+        "INVALID_ARGUMENT", "query_vector"
+    )
 
 
 # --- tickets ---
 
+
 def mutations(rng: np.random.Generator, seed: bytes, count: int):
     """`count` variations of a ticket: bytes flipped, cut, doubled, inserted, tokens swapped."""
-    tokens = [b"{", b"}", b"[", b"]", b",", b":", b'"', b"null", b"true", b"-", b"1e400", b"9" * 400, b"\\u0000", b"\\ud800", b"\0", b"\xff", b"\xc3\x28", b"NaN", b"/*", b"'", b"\\"]
+    tokens = [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b'"',
+        b"null",
+        b"true",
+        b"-",
+        b"1e400",
+        b"9" * 400,
+        b"\\u0000",
+        b"\\ud800",
+        b"\0",
+        b"\xff",
+        b"\xc3\x28",
+        b"NaN",
+        b"/*",
+        b"'",
+        b"\\",
+    ]
     for _ in range(count):
         data = bytearray(seed)
         for _ in range(int(rng.integers(1, 4))):
@@ -197,15 +266,30 @@ def mutations(rng: np.random.Generator, seed: bytes, count: int):
                     end = int(rng.integers(at, len(data) + 1))
                     data[at:at] = data[at:end]
                 case _:
-                    del data[at:at + int(rng.integers(1, 6))]
+                    del data[at : at + int(rng.integers(1, 6))]
         yield bytes(data)
 
 
 def test_mutated_tickets(raw, loaded, state, rng):
     """600 broken tickets on DoGet and as action bodies: the caller is told, or it was a fine ticket after all."""
     calm = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED"}
-    search = {"dataset": loaded, "vector": [1.0, 2, 3e0, -4], "k": 3, "filters": [{"field": "note", "operator": "=", "value": "a"}], "include_vectors": False}
-    scan = {"name": loaded, "limit": 10, "filters": [{"logic": "OR", "filters": [{"field": "id", "op": "<", "value": 5}, {"field": "note", "op": "!=", "value": "x"}]}]}
+    search = {
+        "dataset": loaded,
+        "vector": [1.0, 2, 3e0, -4],
+        "k": 3,
+        "filters": [{"field": "note", "operator": "=", "value": "a"}],
+        "include_vectors": False,
+    }
+    scan = {
+        "name": loaded,
+        "limit": 10,
+        "filters": [
+            {
+                "logic": "OR",
+                "filters": [{"field": "id", "op": "<", "value": 5}, {"field": "note", "op": "!=", "value": "x"}],
+            }
+        ],
+    }
     for seed in ({"search": search}, scan):
         for ticket in mutations(rng, json.dumps(seed).encode(), 200):
             answer = raw.do_get(ticket)
@@ -228,14 +312,26 @@ def test_deep_nesting(raw, loaded, state, depth):
             raw.list_flights(data).expect("INVALID_ARGUMENT", "Invalid criteria")
     filters = b'{"logic":"NOT","filters":[' * depth + b'{"field":"id","op":"=","value":1}' + b"]}" * depth
     raw.do_get(b'{"name":"%s","filters":[%s]}' % (loaded.encode(), filters)).expect("INVALID_ARGUMENT")
-    raw.do_get(b'{"search":{"dataset":"%s","vector":[1,2,3,4],"k":1,"filters":[%s]}}' % (loaded.encode(), filters)).expect("INVALID_ARGUMENT")
+    raw.do_get(
+        b'{"search":{"dataset":"%s","vector":[1,2,3,4],"k":1,"filters":[%s]}}' % (loaded.encode(), filters)
+    ).expect("INVALID_ARGUMENT")
 
 
 def test_wrong_types_in_tickets(raw, loaded, state):
-    for ticket in ({"name": 5}, {"name": None}, {"name": [loaded]}, {"name": loaded, "limit": "ten"}, {"name": loaded, "limit": 1.5}, {"name": loaded, "filters": "all"},
-                   {"search": None}, {"search": []}, {"search": "x"}, {"search": {"dataset": 7, "vector": [1, 2, 3, 4], "k": 1}},
-                   {"search": {"dataset": loaded, "vector": [1, 2, 3, 4], "k": 1, "include_vectors": "yes"}},
-                   {"search": {"dataset": loaded, "vector": [1, 2, 3, 4], "k": 1, "alpha": "x"}}):
+    for ticket in (
+        {"name": 5},
+        {"name": None},
+        {"name": [loaded]},
+        {"name": loaded, "limit": "ten"},
+        {"name": loaded, "limit": 1.5},
+        {"name": loaded, "filters": "all"},
+        {"search": None},
+        {"search": []},
+        {"search": "x"},
+        {"search": {"dataset": 7, "vector": [1, 2, 3, 4], "k": 1}},
+        {"search": {"dataset": loaded, "vector": [1, 2, 3, 4], "k": 1, "include_vectors": "yes"}},
+        {"search": {"dataset": loaded, "vector": [1, 2, 3, 4], "k": 1, "alpha": "x"}},
+    ):
         raw.do_get(ticket).expect({"INVALID_ARGUMENT", "NOT_FOUND"})
 
 
@@ -248,6 +344,10 @@ def test_names_with_odd_bytes_come_back_in_the_message(raw):
 
 def test_sizes_of_tickets(raw, loaded, state):
     """A ticket of 20 MB of spaces, one number of 1 MB, a vector of a million numbers."""
-    raw.do_get(b'{"name":"%s"%s}' % (loaded.encode(), b" " * (20 << 20))).expect({"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"})
-    raw.do_get(b'{"search":{"dataset":"%s","vector":[%s],"k":1}}' % (loaded.encode(), b"1" * (1 << 20))).expect("INVALID_ARGUMENT")
+    raw.do_get(b'{"name":"%s"%s}' % (loaded.encode(), b" " * (20 << 20))).expect(
+        {"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
+    )
+    raw.do_get(b'{"search":{"dataset":"%s","vector":[%s],"k":1}}' % (loaded.encode(), b"1" * (1 << 20))).expect(
+        "INVALID_ARGUMENT"
+    )
     raw.search(dataset=loaded, vector=[0.5] * 1_000_000, k=1).expect("INVALID_ARGUMENT")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 from longbow_server import wait_until
 
 # Where the contract's code blames the server for the caller's mistake, the fitting code is right too: clients read the text.
@@ -30,10 +29,21 @@ def test_delete(any_port_client, loaded):
 
 
 def test_delete_errors(raw, loaded):
-    raw.do_action("delete", {"dataset": loaded, "id": "99999"}).expect("NOT_FOUND", f"id 99999 not found in dataset {loaded}")
+    raw.do_action("delete", {"dataset": loaded, "id": "99999"}).expect(
+        "NOT_FOUND", f"id 99999 not found in dataset {loaded}"
+    )
     raw.do_action("delete", {"dataset": "nope", "id": "1"}).expect("NOT_FOUND", "dataset nope not found")
-    for body in ({"dataset": loaded}, {"id": "1"}, {"dataset": loaded, "id": None}, {"dataset": loaded, "id": {}}, {"dataset": 5, "id": "1"}, [], b"", b"no json",
-                 b'{"dataset":'):
+    for body in (
+        {"dataset": loaded},
+        {"id": "1"},
+        {"dataset": loaded, "id": None},
+        {"dataset": loaded, "id": {}},
+        {"dataset": 5, "id": "1"},
+        [],
+        b"",
+        b"no json",
+        b'{"dataset":',
+    ):
         raw.do_action("delete", body).expect("INVALID_ARGUMENT")
     assert raw.rows(loaded) == 100
 
@@ -43,7 +53,9 @@ def test_delete_by_text_id(raw, client, dataset, rng):
     assert fc.action(client, "delete", {"dataset": dataset, "id": "doc-1"}) == [b"deleted"]
     assert fc.action(client, "delete", {"dataset": dataset, "id": "7"}) == [b"deleted"]
     assert fc.scan(client, dataset)["id"].to_pylist() == ["doc-0"]
-    raw.do_action("delete", {"dataset": dataset, "id": "doc-9"}).expect("NOT_FOUND", f"id doc-9 not found in dataset {dataset}")
+    raw.do_action("delete", {"dataset": dataset, "id": "doc-9"}).expect(
+        "NOT_FOUND", f"id doc-9 not found in dataset {dataset}"
+    )
 
 
 def test_delete_dataset(raw, any_port_client, loaded):
@@ -55,9 +67,20 @@ def test_delete_dataset(raw, any_port_client, loaded):
 
 def test_check_readiness(any_port_client, loaded):
     for body in (None, {}):
-        assert wait_until(lambda: (got := fc.action_json(any_port_client, "check_readiness", body)) == {"status": "READY"} and got, 20, "READY")
-    wait_until(lambda: fc.action_json(any_port_client, "check_readiness", {"dataset": loaded}) == {"index_len": 100, "status": "READY"}, 20, "100 rows indexed")
-    assert fc.action_json(any_port_client, "check_readiness", {"dataset": "nope"}) == {"reason": "dataset not found", "status": "NOT_FOUND"}
+        assert fc.action_json(any_port_client, "check_readiness", body)["status"] in ("READY", "BUSY")
+    wait_until(lambda: fc.action_json(any_port_client, "check_readiness") == {"status": "READY"}, 20, "READY")
+    wait_until(
+        lambda: (
+            fc.action_json(any_port_client, "check_readiness", {"dataset": loaded})
+            == {"index_len": 100, "status": "READY"}
+        ),
+        20,
+        "100 rows indexed",
+    )
+    assert fc.action_json(any_port_client, "check_readiness", {"dataset": "nope"}) == {
+        "reason": "dataset not found",
+        "status": "NOT_FOUND",
+    }
 
 
 def test_readiness_counts_live_rows_only_once(client, loaded, rng):
@@ -72,13 +95,21 @@ def test_namespaces(raw, any_port_client, dataset):
         assert answer["count"] == len(answer["namespaces"]) and "default" in answer["namespaces"]
         return answer["namespaces"]
 
-    assert fc.action_json(any_port_client, "CreateNamespace", {"name": dataset, "overwrite": False}) == {"status": "created"}
+    assert fc.action_json(any_port_client, "CreateNamespace", {"name": dataset, "overwrite": False}) == {
+        "status": "created"
+    }
     assert dataset in listed()
-    raw.do_action("CreateNamespace", {"name": dataset}).expect({"INTERNAL", "ALREADY_EXISTS"}, f"namespace already exists: {dataset}")
+    raw.do_action("CreateNamespace", {"name": dataset}).expect(
+        {"INTERNAL", "ALREADY_EXISTS"}, f"namespace already exists: {dataset}"
+    )
     assert fc.action_json(any_port_client, "DeleteNamespace", {"name": dataset}) == {"status": "deleted"}
     assert dataset not in listed()
-    raw.do_action("DeleteNamespace", {"name": dataset}).expect({"INTERNAL", "NOT_FOUND"}, f"namespace not found: {dataset}")
-    raw.do_action("DeleteNamespace", {"name": "default"}).expect(CALLERS_FAULT | {"FAILED_PRECONDITION"}, "cannot delete default namespace")
+    raw.do_action("DeleteNamespace", {"name": dataset}).expect(
+        {"INTERNAL", "NOT_FOUND"}, f"namespace not found: {dataset}"
+    )
+    raw.do_action("DeleteNamespace", {"name": "default"}).expect(
+        CALLERS_FAULT | {"FAILED_PRECONDITION"}, "cannot delete default namespace"
+    )
     raw.do_action("CreateNamespace", {"name": ""}).expect(CALLERS_FAULT, "namespace name cannot be empty")
 
 
@@ -147,7 +178,18 @@ def test_unknown_action(raw):
     raw.do_action("", b"").expect({"UNIMPLEMENTED", "INVALID_ARGUMENT"})
 
 
-@pytest.mark.parametrize("kind", ["VectorSearch", "VectorSearchByID", "delete", "delete-dataset", "CreateNamespace", "DeleteNamespace", "check_readiness"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "VectorSearch",
+        "VectorSearchByID",
+        "delete",
+        "delete-dataset",
+        "CreateNamespace",
+        "DeleteNamespace",
+        "check_readiness",
+    ],
+)
 def test_bodies_that_are_no_json_objects(raw, kind):
     for body in (b"no json", b"[1,2]", b'"text"', b"{", b'{"dataset":"x"', b"\xff\xfe", b"null", b"7"):
         raw.do_action(kind, body).expect("INVALID_ARGUMENT")
@@ -156,14 +198,22 @@ def test_bodies_that_are_no_json_objects(raw, kind):
 def test_original_sdk_sequence(any_port_client, dataset, rng):
     """insert (its table shape), search, search_by_id, filters, delete ids, info, snapshot: as its client sends them."""
     vectors = rng.random((100, 16))
-    table = fc.vector_table(vectors, timestamp=pa.array([0] * 100, pa.timestamp("ns")), category=pa.array(["tech", "art"] * 50, pa.large_string()),
-                            metadata=[json.dumps({"n": i}) for i in range(100)])
+    table = fc.vector_table(
+        vectors,
+        timestamp=pa.array([0] * 100, pa.timestamp("ns")),
+        category=pa.array(["tech", "art"] * 50, pa.large_string()),
+        metadata=[json.dumps({"n": i}) for i in range(100)],
+    )
     table = table.replace_schema_metadata({"longbow.vector_type": "float64"})
-    writer, reader = any_port_client.do_put(flight.FlightDescriptor.for_path(dataset), table.schema, flight.FlightCallOptions(timeout=180))
+    writer, reader = any_port_client.do_put(
+        flight.FlightDescriptor.for_path(dataset), table.schema, flight.FlightCallOptions(timeout=180)
+    )
     writer.write_table(table)
     writer.done_writing()
     assert reader.read() is None  # the SDK reads once and never closes
-    hits = fc.search(any_port_client, dataset, vectors[4], 5, filters=[{"field": "category", "op": "eq", "value": "tech"}])
+    hits = fc.search(
+        any_port_client, dataset, vectors[4], 5, filters=[{"field": "category", "op": "eq", "value": "tech"}]
+    )
     assert hits[0] == (4, pytest.approx(1)) and all(id % 2 == 0 for id, _ in hits) and len(hits) == 5
     assert fc.action_json(any_port_client, "VectorSearchByID", {"dataset": dataset, "id": 4, "k": 2})["ids"][0] == 4
     assert fc.scan(any_port_client, dataset, [{"field": "category", "op": "eq", "value": "art"}]).num_rows == 50

@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime
 import operator
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pytest
-
-import flight_calls as fc
 
 ROWS = 400
 
@@ -18,16 +17,37 @@ def column_values(i: int) -> dict:
     """Row i. Every 10th row has nulls in the optional columns."""
     null = i % 10 == 0
     return {
-        "i64": i, "i32": None if null else i - 200, "u8": i % 256, "i8": i % 100 - 50, "u64": 2**63 + i,
-        "f32": i * 0.5, "f64": None if null else i / 3, "text": None if null else f"name{i:03d}", "large": f"L{i % 7}",
-        "flag": i % 3 == 0, "day": datetime.date(2024, 1, 1) + datetime.timedelta(days=i),
+        "i64": i,
+        "i32": None if null else i - 200,
+        "u8": i % 256,
+        "i8": i % 100 - 50,
+        "u64": 2**63 + i,
+        "f32": i * 0.5,
+        "f64": None if null else i / 3,
+        "text": None if null else f"name{i:03d}",
+        "large": f"L{i % 7}",
+        "flag": i % 3 == 0,
+        "day": datetime.date(2024, 1, 1) + datetime.timedelta(days=i),
         "ts": datetime.datetime(2024, 1, 1) + datetime.timedelta(hours=i),
     }
 
 
-SCHEMA = pa.schema([("i64", pa.int64()), ("i32", pa.int32()), ("u8", pa.uint8()), ("i8", pa.int8()), ("u64", pa.uint64()), ("f32", pa.float32()),
-                    ("f64", pa.float64()), ("text", pa.string()), ("large", pa.large_string()), ("flag", pa.bool_()), ("day", pa.date32()),
-                    ("ts", pa.timestamp("ns"))])
+SCHEMA = pa.schema(
+    [
+        ("i64", pa.int64()),
+        ("i32", pa.int32()),
+        ("u8", pa.uint8()),
+        ("i8", pa.int8()),
+        ("u64", pa.uint64()),
+        ("f32", pa.float32()),
+        ("f64", pa.float64()),
+        ("text", pa.string()),
+        ("large", pa.large_string()),
+        ("flag", pa.bool_()),
+        ("day", pa.date32()),
+        ("ts", pa.timestamp("ns")),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +65,12 @@ def filled(client, raw, rows, points) -> str:
     """One dataset for all tests of this file; nobody changes it."""
     if raw.rows("filters") != ROWS:
         table = pa.Table.from_pylist(rows, schema=SCHEMA)
-        fc.put(client, "filters", fc.vector_table(points, **{name: table[name] for name in SCHEMA.names}), max_chunksize=150)
+        fc.put(
+            client,
+            "filters",
+            fc.vector_table(points, **{name: table[name] for name in SCHEMA.names}),
+            max_chunksize=150,
+        )
     return "filters"
 
 
@@ -62,12 +87,39 @@ def check(client, name: str, points: np.ndarray, filters: list, expected: set[in
     assert [id for id, _ in fc.search(client, name, query, 10, filters=filters)] == truth
 
 
-COMPARE = {"=": operator.eq, "==": operator.eq, "eq": operator.eq, "!=": operator.ne, "neq": operator.ne, ">": operator.gt, "gt": operator.gt,
-           ">=": operator.ge, "ge": operator.ge, "gte": operator.ge, "<": operator.lt, "lt": operator.lt, "<=": operator.le, "le": operator.le,
-           "lte": operator.le, "Eq": operator.eq, "EQ": operator.eq, "GtE": operator.ge}
+COMPARE = {
+    "=": operator.eq,
+    "==": operator.eq,
+    "eq": operator.eq,
+    "!=": operator.ne,
+    "neq": operator.ne,
+    ">": operator.gt,
+    "gt": operator.gt,
+    ">=": operator.ge,
+    "ge": operator.ge,
+    "gte": operator.ge,
+    "<": operator.lt,
+    "lt": operator.lt,
+    "<=": operator.le,
+    "le": operator.le,
+    "lte": operator.le,
+    "Eq": operator.eq,
+    "EQ": operator.eq,
+    "GtE": operator.ge,
+}
 # column, value on the wire, the same value in Python
-VALUES = [("i64", "150", 150), ("i32", "-50", -50), ("u8", "200", 200), ("i8", "-7", -7), ("u64", str(2**63 + 100), 2**63 + 100), ("f32", "75.5", 75.5),
-          ("f64", "33.333", 33.333), ("text", "name123", "name123"), ("large", "L3", "L3"), ("day", "2024-03-01", datetime.date(2024, 3, 1))]
+VALUES = [
+    ("i64", "150", 150),
+    ("i32", "-50", -50),
+    ("u8", "200", 200),
+    ("i8", "-7", -7),
+    ("u64", str(2**63 + 100), 2**63 + 100),
+    ("f32", "75.5", 75.5),
+    ("f64", "33.333", 33.333),
+    ("text", "name123", "name123"),
+    ("large", "L3", "L3"),
+    ("day", "2024-03-01", datetime.date(2024, 3, 1)),
+]
 
 
 @pytest.mark.parametrize("op", COMPARE)
@@ -85,7 +137,13 @@ def test_numbers_may_be_bare_and_op_is_an_alias(client, filled, rows, points):
 
 def test_bool_column(client, filled, rows, points):
     for text, meaning in (("true", True), ("false", False)):
-        check(client, filled, points, [leaf("flag", "=", text)], {i for i, row in enumerate(rows) if row["flag"] is meaning})
+        check(
+            client,
+            filled,
+            points,
+            [leaf("flag", "=", text)],
+            {i for i, row in enumerate(rows) if row["flag"] is meaning},
+        )
 
 
 def test_timestamp_column(client, filled, rows, points):
@@ -102,11 +160,21 @@ def test_a_list_is_an_and(client, filled, rows, points):
 
 
 def test_or_and_not(client, filled, rows, points):
-    check(client, filled, points, [{"logic": "OR", "filters": [leaf("i64", "<", 5), leaf("text", "=", "name123"), leaf("i64", ">", 397)]}],
-          {0, 1, 2, 3, 4, 123, 398, 399})
+    check(
+        client,
+        filled,
+        points,
+        [{"logic": "OR", "filters": [leaf("i64", "<", 5), leaf("text", "=", "name123"), leaf("i64", ">", 397)]}],
+        {0, 1, 2, 3, 4, 123, 398, 399},
+    )
     check(client, filled, points, [{"logic": "not", "filters": [leaf("i64", ">=", 20)]}], set(range(20)))
-    nested = {"logic": "OR", "filters": [{"logic": "AND", "filters": [leaf("i64", ">", 10), leaf("i64", "<", 15)]},
-                                         {"logic": "NOT", "filters": [{"logic": "OR", "filters": [leaf("i64", "<", 390), leaf("i64", "=", 395)]}]}]}
+    nested = {
+        "logic": "OR",
+        "filters": [
+            {"logic": "AND", "filters": [leaf("i64", ">", 10), leaf("i64", "<", 15)]},
+            {"logic": "NOT", "filters": [{"logic": "OR", "filters": [leaf("i64", "<", 390), leaf("i64", "=", 395)]}]},
+        ],
+    }
     check(client, filled, points, [nested], {11, 12, 13, 14, 390, 391, 392, 393, 394, 396, 397, 398, 399})
     check(client, filled, points, [nested, leaf("i64", "<", 392)], {11, 12, 13, 14, 390, 391})
 
@@ -129,7 +197,13 @@ def test_is_null(client, filled, points, field):
 def test_in_and_between(client, filled, rows, points):
     check(client, filled, points, [leaf("i64", "in", [3, 5, 399, 1000])], {3, 5, 399})
     check(client, filled, points, [leaf("text", "in", ["name003", "name123", "nobody"])], {3, 123})
-    check(client, filled, points, [leaf("large", "not in", ["L0", "L1", "L2", "L3", "L4", "L5"])], {i for i in range(ROWS) if i % 7 == 6})
+    check(
+        client,
+        filled,
+        points,
+        [leaf("large", "not in", ["L0", "L1", "L2", "L3", "L4", "L5"])],
+        {i for i in range(ROWS) if i % 7 == 6},
+    )
     check(client, filled, points, [leaf("i64", "between", [10, 12])], {10, 11, 12})
     check(client, filled, points, [leaf("text", "between", ["name011", "name013"])], {11, 12, 13})
     check(client, filled, points, [leaf("day", "between", ["2024-01-02", "2024-01-04"])], {1, 2, 3})
@@ -147,8 +221,12 @@ def test_id_column_is_filterable(client, filled, points):
 
 # --- errors ---
 
+
 def search_and_scan(raw, points, filters: list):
-    return [raw.search(dataset="filters", vector=points[0].tolist(), k=3, filters=filters), raw.do_get({"name": "filters", "filters": filters})]
+    return [
+        raw.search(dataset="filters", vector=points[0].tolist(), k=3, filters=filters),
+        raw.do_get({"name": "filters", "filters": filters}),
+    ]
 
 
 def test_unknown_column(raw, filled, points):
@@ -158,17 +236,34 @@ def test_unknown_column(raw, filled, points):
     scan.expect("INVALID_ARGUMENT", "no_such_column")
 
 
-@pytest.mark.parametrize("field, value, text", [
-    ("i64", "10,20", 'invalid int64 value "10,20" for field i64'), ("i64", "abc", 'invalid int64 value "abc" for field i64'),
-    ("f32", "x", 'invalid float32 value "x" for field f32'), ("u8", "300", '"300" for field u8'), ("i64", "1" * 40, "for field i64"), ("day", "yesterday", "for field day")])
+@pytest.mark.parametrize(
+    "field, value, text",
+    [
+        ("i64", "10,20", 'invalid int64 value "10,20" for field i64'),
+        ("i64", "abc", 'invalid int64 value "abc" for field i64'),
+        ("f32", "x", 'invalid float32 value "x" for field f32'),
+        ("u8", "300", '"300" for field u8'),
+        ("i64", "1" * 40, "for field i64"),
+        ("day", "yesterday", "for field day"),
+    ],
+)
 def test_unreadable_value(raw, filled, points, field, value, text):
     for answer in search_and_scan(raw, points, [leaf(field, "=", value)]):
         answer.expect({"INVALID_ARGUMENT", "INTERNAL"}, text)
 
 
 def test_malformed_filters(raw, filled, points):
-    broken = [leaf("i64", "resembles", 3), {"field": "i64"}, {"operator": "=", "value": 1}, {"logic": "XOR", "filters": [leaf("i64", "=", 1)]},
-              leaf("i64", "between", [1]), leaf("i64", "=", True), "i64 = 3", 7, [[]]]
+    broken = [
+        leaf("i64", "resembles", 3),
+        {"field": "i64"},
+        {"operator": "=", "value": 1},
+        {"logic": "XOR", "filters": [leaf("i64", "=", 1)]},
+        leaf("i64", "between", [1]),
+        leaf("i64", "=", True),
+        "i64 = 3",
+        7,
+        [[]],
+    ]
     for one in broken:
         for answer in search_and_scan(raw, points, [one]):
             answer.expect({"INVALID_ARGUMENT", "INTERNAL"})
@@ -188,6 +283,7 @@ def test_too_deep_and_too_many(raw, filled, points):
 
 
 # --- selectivity ---
+
 
 def test_filtered_search_is_complete_at_every_selectivity(client, dataset):
     """20,000 rows: never fewer than k when k exist, and the right ones, from half of the rows down to seven of them."""

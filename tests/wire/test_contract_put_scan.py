@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 from raw_flight import command_descriptor, flight_data, ipc_messages, path_descriptor
 
 
@@ -41,8 +40,14 @@ def test_same_id_twice_in_one_batch_keeps_the_last(client, dataset):
 
 def test_id_types(client, dataset):
     v = vectors(3)
-    cases = {"int64": pa.array([-1, 2, 3], pa.int64()), "uint64": pa.array([2**64 - 1, 2, 3], pa.uint64()), "int32": pa.array([1, 2, 3], pa.int32()),
-             "uint32": pa.array([2**32 - 1, 2, 3], pa.uint32()), "utf8": pa.array(["a", "b", "3"]), "large_utf8": pa.array(["a", "b", "3"], pa.large_string())}
+    cases = {
+        "int64": pa.array([-1, 2, 3], pa.int64()),
+        "uint64": pa.array([2**64 - 1, 2, 3], pa.uint64()),
+        "int32": pa.array([1, 2, 3], pa.int32()),
+        "uint32": pa.array([2**32 - 1, 2, 3], pa.uint32()),
+        "utf8": pa.array(["a", "b", "3"]),
+        "large_utf8": pa.array(["a", "b", "3"], pa.large_string()),
+    }
     for kind, ids in cases.items():
         name = f"{dataset}_{kind}"
         fc.put(client, name, fc.vector_table(v, ids=ids))
@@ -57,7 +62,7 @@ def test_reads_follow_the_acknowledgement_at_once(client, dataset):
     """200 puts of one row; each is in scan, search, filtered scan and count right after its acknowledgement."""
     v = vectors(200, 16)
     for i in range(200):
-        fc.put(client, dataset, fc.vector_table(v[i:i + 1], ids=[i], n=[i]))
+        fc.put(client, dataset, fc.vector_table(v[i : i + 1], ids=[i], n=[i]))
         assert fc.search(client, dataset, v[i], 1) == [(i, 1.0)]
         if i % 10 == 0:
             assert fc.scan_ids(client, dataset) == list(range(i + 1))
@@ -102,6 +107,7 @@ def test_dropped_dataset_is_gone_and_its_name_free(client, dataset):
 
 # --- schema evolution ---
 
+
 def test_columns_may_be_added_left_out_and_reordered(client, dataset):
     v = vectors(6)
     fc.put(client, dataset, fc.vector_table(v[:2], ids=[0, 1], a=["x", "y"]))
@@ -117,12 +123,15 @@ def test_columns_may_be_added_left_out_and_reordered(client, dataset):
     assert schema.names == ["id", "vector", "a", "b"]
 
 
-@pytest.mark.parametrize("change, text", [
-    ("id", 'schema mismatch: type mismatch for column "id": existing=int64, new=utf8'),
-    ("vector dimension", 'schema mismatch: type mismatch for column "vector"'),
-    ("vector type", 'schema mismatch: type mismatch for column "vector"'),
-    ("n", 'schema mismatch: type mismatch for column "n": existing=int64, new=float64'),
-])
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        ("id", 'schema mismatch: type mismatch for column "id": existing=int64, new=utf8'),
+        ("vector dimension", 'schema mismatch: type mismatch for column "vector"'),
+        ("vector type", 'schema mismatch: type mismatch for column "vector"'),
+        ("n", 'schema mismatch: type mismatch for column "n": existing=int64, new=float64'),
+    ],
+)
 def test_changed_types_are_refused(raw, client, dataset, change, text):
     v = vectors(4)
     fc.put(client, dataset, fc.vector_table(v, n=[1, 2, 3, 4]))
@@ -139,7 +148,12 @@ def test_changed_types_are_refused(raw, client, dataset, change, text):
 
 # --- descriptors ---
 
-@pytest.mark.parametrize("descriptor", [None, b"", command_descriptor(b"put"), path_descriptor()], ids=["none", "empty", "command", "no path"])
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [None, b"", command_descriptor(b"put"), path_descriptor()],
+    ids=["none", "empty", "command", "no path"],
+)
 def test_put_needs_a_path(raw, descriptor):
     (schema, _), (header, body) = ipc_messages(fc.vector_table(vectors(2)))
     answer = raw.do_put([flight_data(descriptor, schema), flight_data(None, header, None, body)])
@@ -149,17 +163,34 @@ def test_put_needs_a_path(raw, descriptor):
 
 def test_extra_path_parts_are_ignored(raw, dataset):
     (schema, _), (header, body) = ipc_messages(fc.vector_table(vectors(2)))
-    raw.do_put([flight_data(path_descriptor(dataset, "more", "parts"), schema), flight_data(None, header, None, body)]).expect("OK")
+    raw.do_put(
+        [flight_data(path_descriptor(dataset, "more", "parts"), schema), flight_data(None, header, None, body)]
+    ).expect("OK")
     assert raw.rows(dataset) == 2
 
 
 def test_exchange_ingest_needs_a_name(raw):
     (schema, _), (header, body) = ipc_messages(fc.vector_table(vectors(2)))
     raw.do_exchange([flight_data(path_descriptor("ingest"), schema), flight_data(None, header, None, body)]).expect(
-        "INVALID_ARGUMENT", "DoExchange ingest requires dataset name in path")
+        "INVALID_ARGUMENT", "DoExchange ingest requires dataset name in path"
+    )
 
 
-@pytest.mark.parametrize("name", ["ns1/ds1", "with space", "ümläut-名前", "../../etc/passwd", "a\\b", ".", "x" * 200, "%2e%2e%2f", "quote\"s'", "con"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ns1/ds1",
+        "with space",
+        "ümläut-名前",
+        "../../etc/passwd",
+        "a\\b",
+        ".",
+        "x" * 200,
+        "%2e%2e%2f",
+        "quote\"s'",
+        "con",
+    ],
+)
 def test_any_text_is_a_dataset_name(make_server, tmp_path, name):
     """Names are names, never paths: nothing appears outside the data folder, and each survives a restart."""
     data = tmp_path / "inner" / "data"
@@ -186,6 +217,7 @@ def test_list_flights_criteria(raw, client, dataset):
 
     def listed(*filters) -> set[str]:
         import json
+
         return set(fc.names(client, json.dumps({"filters": list(filters)}).encode())) & {small, large}
 
     mine = {"field": "name", "operator": "contains", "value": dataset}

@@ -7,12 +7,11 @@ import gc
 import threading
 import time
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 from longbow_server import sanitized, wait_until
 
 MB = 1_000_000
@@ -35,7 +34,11 @@ def big(make_server, rng):
 
 def memory_back(server, before: int, allowed_mb: float, what: str) -> None:
     if not sanitized():
-        wait_until(lambda: server.rss_bytes() < before + allowed_mb * MB, 20, f"{what}: memory back below {before / MB:.0f} + {allowed_mb} MB")
+        wait_until(
+            lambda: server.rss_bytes() < before + allowed_mb * MB,
+            20,
+            f"{what}: memory back below {before / MB:.0f} + {allowed_mb} MB",
+        )
 
 
 def test_300_mb_batch_in_and_out(make_server, rng):
@@ -114,7 +117,10 @@ def test_deadline_ends_a_scan(big):
 
 
 def test_slow_reader_does_not_make_the_server_buffer(big):
-    with flight.connect(big.data_uri) as client, flight.connect(big.data_uri, generic_options=[("grpc.use_local_subchannel_pool", 1)]) as slow:
+    with (
+        flight.connect(big.data_uri) as client,
+        flight.connect(big.data_uri, generic_options=[("grpc.use_local_subchannel_pool", 1)]) as slow,
+    ):
         before = big.rss_bytes()
         readers = [slow.do_get(flight.Ticket(b"big")) for _ in range(8)]
         for reader in readers:
@@ -149,6 +155,7 @@ def test_scans_searches_and_puts_side_by_side(big, rng):
                         work(client, round_number)
             except BaseException as error:  # noqa: BLE001 - handed to the test's thread
                 failures.append(error)
+
         return threading.Thread(target=run)
 
     def searching(client, round_number):
@@ -160,11 +167,17 @@ def test_scans_searches_and_puts_side_by_side(big, rng):
 
     def putting(number):
         def work(client, round_number):
-            fc.put(client, f"own{number}", fc.vector_table(vectors[:50], ids=pa.array(np.arange(50) + 50 * round_number)))
+            fc.put(
+                client, f"own{number}", fc.vector_table(vectors[:50], ids=pa.array(np.arange(50) + 50 * round_number))
+            )
             assert fc.row_count(client, f"own{number}") == 50 * (round_number + 1)
+
         return work
 
-    threads = [guarded(work) for work in (searching, searching, searching, scanning, scanning, putting(0), putting(1), putting(2))]
+    threads = [
+        guarded(work)
+        for work in (searching, searching, searching, scanning, scanning, putting(0), putting(1), putting(2))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import datetime
 import decimal
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
 
-import flight_calls as fc
-
 BIG = 2**62
 
 
-def dictionary(values: list, index=pa.int32()) -> pa.DictionaryArray:
+def dictionary(values: list, index: pa.DataType) -> pa.DictionaryArray:
     return pa.array(values).dictionary_encode().cast(pa.dictionary(index, pa.string()))
 
 
@@ -28,7 +27,10 @@ def columns() -> dict[str, pa.Array]:
         "int64": pa.array([-BIG, BIG, 0, None], pa.int64()),
         "float16": pa.array(np.array([0.5, -1.5, 3, 0], np.float16)),
         "float64": pa.array([1e308, None, -0.0, 2.5]),
-        "decimal": pa.array([decimal.Decimal("12345678901234567890.12"), None, decimal.Decimal("-0.01"), decimal.Decimal(0)], pa.decimal128(30, 2)),
+        "decimal": pa.array(
+            [decimal.Decimal("12345678901234567890.12"), None, decimal.Decimal("-0.01"), decimal.Decimal(0)],
+            pa.decimal128(30, 2),
+        ),
         "date": pa.array([datetime.date(2024, 2, 29), None, datetime.date(1970, 1, 1), datetime.date(1900, 1, 1)]),
         "timestamp": pa.array([0, 1_700_000_000_000_000_001, None, -1], pa.timestamp("ns")),
         "zoned": pa.array([0, 1, None, 2], pa.timestamp("us", "Europe/Berlin")),
@@ -39,8 +41,10 @@ def columns() -> dict[str, pa.Array]:
         "fixed_binary": pa.array([b"abcd", None, b"\0\0\0\0", b"efgh"], pa.binary(4)),
         "list": pa.array([[1, 2], [], None, [None, 3]], pa.list_(pa.int32())),
         "large_list": pa.array([["x"], None, [], ["y", None]], pa.large_list(pa.string())),
-        "struct": pa.array([{"a": [1, 2], "b": "x"}, None, {"a": [], "b": None}, {"a": None, "b": ""}],
-                           pa.struct([("a", pa.list_(pa.int64())), ("b", pa.string())])),
+        "struct": pa.array(
+            [{"a": [1, 2], "b": "x"}, None, {"a": [], "b": None}, {"a": None, "b": ""}],
+            pa.struct([("a", pa.list_(pa.int64())), ("b", pa.string())]),
+        ),
         "map": pa.array([[("k", 1)], None, [], [("a", None), ("b", 2)]], pa.map_(pa.string(), pa.int32())),
         "fixed_list": pa.array([[1, 2], [3, None], None, [5, 6]], pa.list_(pa.int16(), 2)),
     }
@@ -49,7 +53,7 @@ def columns() -> dict[str, pa.Array]:
 # Kinds that a Parquet file cannot give back as they were: refusing them at the door with a clear error is right too.
 EXOTIC = {
     "null": pa.nulls(4),
-    "dictionary": dictionary(["a", "b", "a", None]),
+    "dictionary": dictionary(["a", "b", "a", None], pa.int32()),
     "dictionary_int8": dictionary(["a", "b", None, "a"], pa.int8()),
     "string_view": pa.array(["short", "a string longer than twelve bytes", None, ""], pa.string_view()),
     "binary_view": pa.array([b"\0" * 40, None, b"", b"z"], pa.binary_view()),
@@ -132,16 +136,18 @@ def test_dictionary_replaced_and_extended_within_a_stream(client, dataset):
             ids = [10 * i, 10 * i + 1, 10 * i + 2]
             column = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(values))
             writer.write_batch(pa.record_batch([pa.array(ids), column], schema=schema))
-            expected |= dict(zip(ids, column.to_pylist()))
+            expected |= dict(zip(ids, column.to_pylist(), strict=True))
         writer.done_writing()
         while reader.read() is not None:
             pass
     got = fc.scan(client, dataset)
-    assert dict(zip(got["id"].to_pylist(), got["d"].to_pylist())) == expected
+    assert dict(zip(got["id"].to_pylist(), got["d"].to_pylist(), strict=True)) == expected
 
 
 def test_sliced_batches(client, dataset, rng):
-    table = fc.vector_table(rng.random((1000, 8), np.float32), text=[f"t{i}" for i in range(1000)], flag=[i % 3 == 0 for i in range(1000)])
+    table = fc.vector_table(
+        rng.random((1000, 8), np.float32), text=[f"t{i}" for i in range(1000)], flag=[i % 3 == 0 for i in range(1000)]
+    )
     batch = table.to_batches()[0]
     fc.put(client, dataset, batch.slice(13, 29))
     fc.put(client, dataset, batch.slice(501, 3))
@@ -151,7 +157,9 @@ def test_sliced_batches(client, dataset, rng):
 
 def test_empty_batches_between_full_ones(client, dataset, rng):
     batch = fc.vector_table(rng.random((10, 8), np.float32)).to_batches()[0]
-    table = pa.Table.from_batches([batch.slice(0, 0), batch.slice(0, 4), batch.slice(0, 0), batch.slice(4), batch.slice(0, 0)])
+    table = pa.Table.from_batches(
+        [batch.slice(0, 0), batch.slice(0, 4), batch.slice(0, 0), batch.slice(4), batch.slice(0, 0)]
+    )
     writer, reader = client.do_put(flight.FlightDescriptor.for_path(dataset), table.schema)
     with writer:
         for one in table.to_batches():

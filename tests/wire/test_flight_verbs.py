@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 import time
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
 from raw_flight import RawFlight
 
-ACTIONS = {"VectorSearch", "VectorSearchByID", "check_readiness", "delete", "delete-dataset", "CreateNamespace",
-           "ListNamespaces", "DeleteNamespace", "ForceSnapshot"}
+ACTIONS = {
+    "VectorSearch",
+    "VectorSearchByID",
+    "check_readiness",
+    "delete",
+    "delete-dataset",
+    "CreateNamespace",
+    "ListNamespaces",
+    "DeleteNamespace",
+    "ForceSnapshot",
+}
 
 
 def test_put_then_get(any_port_client, dataset, rng):
     table = fc.vector_table(rng.random((50, 8), np.float32), text=[f"row {i}" for i in range(50)])
-    assert fc.put(any_port_client, dataset, table) == [], "a put that nothing slows down is answered by the end of the stream only"
+    assert fc.put(any_port_client, dataset, table) == [], (
+        "a put that nothing slows down is answered by the end of the stream only"
+    )
     got = fc.scan(any_port_client, dataset).sort_by("id")
     assert got.equals(table)
 
@@ -81,7 +91,9 @@ def test_handshake(any_port_client):
 
 
 def test_bearer_token_is_accepted(any_port_client, dataset):
-    options = flight.FlightCallOptions(headers=[(b"authorization", b"Bearer whatever"), (b"x-longbow-key", b"k"), (b"x-longbow-global", b"true")])
+    options = flight.FlightCallOptions(
+        headers=[(b"authorization", b"Bearer whatever"), (b"x-longbow-key", b"k"), (b"x-longbow-global", b"true")]
+    )
     results = list(any_port_client.do_action(flight.Action("check_readiness", b""), options))
     assert json.loads(results[0].body.to_pybytes())["status"] in ("READY", "BUSY")
 
@@ -120,8 +132,14 @@ def test_exchange_ingest_acks_may_be_read_late(client, dataset, rng):
 def test_exchange_search(any_port_client, dataset, rng):
     vectors = rng.random((200, 8), np.float32)
     fc.put(any_port_client, dataset, fc.vector_table(vectors))
-    query = pa.record_batch({"dataset": [dataset], "k": pa.array([5], pa.int32()), "ef": pa.array([64], pa.int32()),
-                             "query_vector": fc.vector_array(vectors[7:8])})
+    query = pa.record_batch(
+        {
+            "dataset": [dataset],
+            "k": pa.array([5], pa.int32()),
+            "ef": pa.array([64], pa.int32()),
+            "query_vector": fc.vector_array(vectors[7:8]),
+        }
+    )
     writer, reader = any_port_client.do_exchange(flight.FlightDescriptor.for_command(b"VectorSearch"))
     with writer:
         writer.begin(query.schema)
@@ -141,7 +159,9 @@ def test_exchange_commands_of_later_versions_are_answered(any_port_client):
             writer.write_batch(pa.record_batch([["ping"]], schema=schema))
             writer.done_writing()
             while True:
-                chunk = reader.read_chunk()  # the original answers each message with an "ack" body, which ends as StopIteration
+                chunk = (
+                    reader.read_chunk()
+                )  # the original answers each message with an "ack" body, which ends as StopIteration
                 assert chunk.data is None
     assert fc.action_json(any_port_client, "check_readiness")
 
@@ -159,13 +179,16 @@ def test_put_accepts_app_metadata(any_port_client, dataset, rng):
     assert fc.row_count(any_port_client, dataset) == 10
 
 
-@pytest.mark.parametrize("case, exception, text", [
-    ("unknown dataset", pa.ArrowKeyError, "dataset nowhere not found"),
-    ("dimension", pa.ArrowInvalid, "dimension mismatch: expected 4, got 3"),
-    ("unknown action", pa.ArrowNotImplementedError, "unknown action type nonsense"),
-    ("text query", pa.ArrowNotImplementedError, "."),
-    ("plain table searched", pa.ArrowInvalid, "index not initialized"),
-])
+@pytest.mark.parametrize(
+    "case, exception, text",
+    [
+        ("unknown dataset", pa.ArrowKeyError, "dataset nowhere not found"),
+        ("dimension", pa.ArrowInvalid, "dimension mismatch: expected 4, got 3"),
+        ("unknown action", pa.ArrowNotImplementedError, "unknown action type nonsense"),
+        ("text query", pa.ArrowNotImplementedError, "."),
+        ("plain table searched", pa.ArrowInvalid, "index not initialized"),
+    ],
+)
 def test_exception_types(client, dataset, rng, case, exception, text):
     fc.put(client, dataset, fc.vector_table(rng.random((4, 4), np.float32)))
     fc.put(client, dataset + "_plain", pa.table({"a": [1, 2]}))
@@ -183,7 +206,9 @@ def test_exception_types(client, dataset, rng, case, exception, text):
 def test_deadline_of_a_silent_stream(any_port_client, dataset):
     """The client sends nothing more and waits for an answer that never comes: the deadline ends it."""
     started = time.monotonic()
-    writer, reader = any_port_client.do_exchange(flight.FlightDescriptor.for_path("ingest", dataset), flight.FlightCallOptions(timeout=0.3))
+    writer, reader = any_port_client.do_exchange(
+        flight.FlightDescriptor.for_path("ingest", dataset), flight.FlightCallOptions(timeout=0.3)
+    )
     with pytest.raises(flight.FlightTimedOutError):
         with writer:
             writer.begin(pa.schema([("a", pa.int64())]))

@@ -21,7 +21,10 @@ def channel(server, request):
 def test_health_check(channel):
     stub = health_pb2_grpc.HealthStub(channel)
     for service in ("", FLIGHT):
-        assert stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status == health_pb2.HealthCheckResponse.SERVING
+        assert (
+            stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
+            == health_pb2.HealthCheckResponse.SERVING
+        )
     with pytest.raises(grpc.RpcError) as unknown:
         stub.Check(health_pb2.HealthCheckRequest(service="no.such.Service"), timeout=5)
     assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
@@ -38,8 +41,17 @@ def test_reflection_describes_flight(channel):
     services = database.get_services()
     assert FLIGHT in services and "grpc.health.v1.Health" in services
     service = DescriptorPool(database).FindServiceByName(FLIGHT)
-    assert {"DoGet", "DoPut", "DoExchange", "DoAction", "ListFlights", "GetFlightInfo", "GetSchema", "ListActions",
-            "Handshake"} <= set(service.methods_by_name)
+    assert {
+        "DoGet",
+        "DoPut",
+        "DoExchange",
+        "DoAction",
+        "ListFlights",
+        "GetFlightInfo",
+        "GetSchema",
+        "ListActions",
+        "Handshake",
+    } <= set(service.methods_by_name)
     assert service.methods_by_name["DoPut"].input_type.fields_by_name["data_body"].number == 1000
     with pytest.raises(KeyError):
         database.FindFileContainingSymbol("no.such.Thing")

@@ -9,13 +9,12 @@ import contextlib
 import threading
 import time
 
+import flight_calls as fc
+import h2_frames as h2
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-
-import flight_calls as fc
-import h2_frames as h2
 from longbow_server import LongbowServer, sanitized, wait_until
 from raw_flight import RawFlight, field
 
@@ -44,7 +43,7 @@ class Watch:
         except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
             self.failure = error
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Watch:
         self.cpu_before_s = self.server.cpu_seconds()
         self.thread.start()
         return self
@@ -88,7 +87,9 @@ def test_header_list_over_the_limit(make_server):
     server = make_server()
     with Watch(server) as watch, RawFlight(server.data_port) as raw:
         for size in (20_000, 200_000, 2_000_000):
-            answer = raw.call("/arrow.flight.protocol.FlightService/ListActions", [b""], metadata=[("x-large", "y" * size)])
+            answer = raw.call(
+                "/arrow.flight.protocol.FlightService/ListActions", [b""], metadata=[("x-large", "y" * size)]
+            )
             assert answer.code != "OK", f"a header of {size} bytes was accepted"
         for _ in range(3):
             raw.do_action("check_readiness").expect("OK")
@@ -112,7 +113,11 @@ def test_header_announced_as_200_mb(make_server):
 def test_endless_continuation(make_server, payload):
     server = make_server()
     one = b"\0" + h2.integer(3, 7) + b"x-a" + h2.integer(20, 7) + b"b" * 20
-    frames = h2.frame(h2.CONTINUATION, 0, 1, one * 500) if payload == "small headers" else h2.frame(h2.CONTINUATION, 0, 1) * 1_000
+    frames = (
+        h2.frame(h2.CONTINUATION, 0, 1, one * 500)
+        if payload == "small headers"
+        else h2.frame(h2.CONTINUATION, 0, 1) * 1_000
+    )
     with Watch(server) as watch, h2.Connection(server.data_port) as connection:
         connection.send(h2.preface() + h2.frame(h2.HEADERS, 0, 1, h2.request_headers()))
         cut_off = any(not connection.send(frames) for _ in range(1_000))
@@ -125,9 +130,13 @@ def test_hpack_bomb(make_server):
     server = make_server()
     entry = b"\x40" + h2.integer(3, 7) + b"x-b" + h2.integer(4_000, 7) + b"z" * 4_000
     with Watch(server) as watch, h2.Connection(server.data_port) as connection:
-        connection.send(h2.preface() + h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 1, h2.request_headers() + entry))
+        connection.send(
+            h2.preface() + h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 1, h2.request_headers() + entry)
+        )
         for stream in range(3, 403, 2):
-            if not connection.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, h2.request_headers() + b"\xbe" * 12_000)):
+            if not connection.send(
+                h2.frame(h2.HEADERS, h2.END_HEADERS, stream, h2.request_headers() + b"\xbe" * 12_000)
+            ):
                 break
         connection.socket.settimeout(0.5)
         connection.read_frames()
@@ -141,8 +150,12 @@ def reset_flood(server: LongbowServer, streams: int, method: str, body: bytes) -
     with h2.Connection(server.data_port) as connection:
         connection.send(h2.preface())
         for first in range(1, 2 * streams, 200):
-            burst = b"".join(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, block) + (h2.frame(h2.DATA, h2.END_STREAM, stream, body) if body else b"")
-                             + h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08") for stream in range(first, first + 200, 2))
+            burst = b"".join(
+                h2.frame(h2.HEADERS, h2.END_HEADERS, stream, block)
+                + (h2.frame(h2.DATA, h2.END_STREAM, stream, body) if body else b"")
+                + h2.frame(h2.RST_STREAM, 0, stream, b"\0\0\0\x08")
+                for stream in range(first, first + 200, 2)
+            )
             if not connection.send(burst):
                 return sent, True
             sent += 100
@@ -150,7 +163,11 @@ def reset_flood(server: LongbowServer, streams: int, method: str, body: bytes) -
         return sent, any(kind == h2.GOAWAY for kind, *_ in connection.read_frames())
 
 
-@pytest.mark.parametrize("method, body", [("DoGet", b""), ("DoAction", h2.grpc_message(field(1, "check_readiness")))], ids=["headers only", "with a request"])
+@pytest.mark.parametrize(
+    "method, body",
+    [("DoGet", b""), ("DoAction", h2.grpc_message(field(1, "check_readiness")))],
+    ids=["headers only", "with a request"],
+)
 def test_50000_opened_and_reset_streams(make_server, method, body):
     server = make_server()
     with Watch(server) as watch:
@@ -168,7 +185,10 @@ def test_resets_provoked_by_bad_frames(make_server):
     with Watch(server) as watch, h2.Connection(server.data_port) as connection:
         connection.send(h2.preface())
         for first in range(1, 100_000, 200):
-            burst = b"".join(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, block) + h2.frame(h2.WINDOW_UPDATE, 0, stream, b"\0\0\0\0") for stream in range(first, first + 200, 2))
+            burst = b"".join(
+                h2.frame(h2.HEADERS, h2.END_HEADERS, stream, block) + h2.frame(h2.WINDOW_UPDATE, 0, stream, b"\0\0\0\0")
+                for stream in range(first, first + 200, 2)
+            )
             if not connection.send(burst):
                 break
     assert watch.grown_mb() < 60 and watch.slowest_s < 5
@@ -203,10 +223,16 @@ def test_streams_stalled_at_window_zero_end_at_their_deadline(big):
         connection.send(h2.preface(h2.setting(4, 0)))
         started = time.monotonic()
         for stream in streams:
-            connection.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, block) + h2.frame(h2.DATA, h2.END_STREAM, stream, ticket))
+            connection.send(
+                h2.frame(h2.HEADERS, h2.END_HEADERS, stream, block) + h2.frame(h2.DATA, h2.END_STREAM, stream, ticket)
+            )
 
         def ended(frames) -> set[int]:
-            return {stream for kind, flags, stream, _ in frames if kind == h2.RST_STREAM or kind == h2.HEADERS and flags & h2.END_STREAM}
+            return {
+                stream
+                for kind, flags, stream, _ in frames
+                if kind == h2.RST_STREAM or kind == h2.HEADERS and flags & h2.END_STREAM
+            }
 
         frames = connection.read_frames(until=lambda seen: len(ended(seen)) == len(streams))
         assert ended(frames) == set(streams), f"{len(ended(frames))} of {len(streams)} streams ended"
@@ -221,8 +247,12 @@ def test_client_that_stops_reading(big):
     with Watch(big) as watch, contextlib.ExitStack() as stack:
         for _ in range(16):
             connection = stack.enter_context(h2.Connection(big.data_port))
-            connection.send(h2.preface(window) + h2.frame(h2.WINDOW_UPDATE, 0, 0, (2**31 - 65_536).to_bytes(4, "big"))
-                            + h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.request_headers("DoGet")) + h2.frame(h2.DATA, h2.END_STREAM, 1, h2.grpc_message(field(1, "big"))))
+            connection.send(
+                h2.preface(window)
+                + h2.frame(h2.WINDOW_UPDATE, 0, 0, (2**31 - 65_536).to_bytes(4, "big"))
+                + h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.request_headers("DoGet"))
+                + h2.frame(h2.DATA, h2.END_STREAM, 1, h2.grpc_message(field(1, "big")))
+            )
         time.sleep(1.5)
         with flight.connect(big.data_uri) as client:
             assert fc.scan(client, "big", limit=5).num_rows == 5
@@ -243,7 +273,10 @@ def test_keepalive_drops_a_frozen_client(make_server):
 def test_half_a_header_does_not_hold_a_connection_for_ever(make_server):
     """Slow heads: an HTTP/1 request line, half an HTTP/2 preface. Closed after the header timeout (10 s by default)."""
     server = make_server()
-    with h2.Connection(server.metrics_port, timeout_s=25) as http1, h2.Connection(server.data_port, timeout_s=25) as http2:
+    with (
+        h2.Connection(server.metrics_port, timeout_s=25) as http1,
+        h2.Connection(server.data_port, timeout_s=25) as http2,
+    ):
         http1.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
         http2.send(b"PRI * HT")
         started = time.monotonic()
@@ -267,9 +300,16 @@ def test_what_is_no_http(make_server, rng):
     server = make_server()
     with Watch(server):
         for port in (server.data_port, server.meta_port, server.metrics_port):
-            for data in (rng.bytes(5_000), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + rng.bytes(500), b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 5_000, b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
-                         h2.preface() + rng.bytes(20_000), b"GET /metrics HTTP/1.1\r\nHost: x\r\nx: " + b"y" * 200_000 + b"\r\n\r\n",
-                         b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX"):
+            for data in (
+                rng.bytes(5_000),
+                b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + rng.bytes(500),
+                b"GET / HTTP/9.9\r\n\r\n",
+                b"\r\n" * 5_000,
+                b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+                h2.preface() + rng.bytes(20_000),
+                b"GET /metrics HTTP/1.1\r\nHost: x\r\nx: " + b"y" * 200_000 + b"\r\n\r\n",
+                b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
+            ):
                 with h2.Connection(port, timeout_s=0.3) as connection:
                     connection.send(data)
                     connection.read_frames()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 import struct
 
+import flight_calls as fc
 import numpy as np
 import pyarrow as pa
 import pytest
-
-import flight_calls as fc
 from raw_flight import SERVICE, field, flight_data, ipc_messages, path_descriptor, put_messages, varint
 
 # Cut or garbled input may also be a shorter proper message; the dataset then gets no rows and the call is fine.
@@ -17,7 +16,9 @@ REFUSED = {"INVALID_ARGUMENT"}
 
 
 def table(rows: int = 10, dim: int = 4) -> pa.Table:
-    return fc.vector_table(np.arange(rows * dim, dtype=np.float32).reshape(rows, dim), text=[f"t{i}" for i in range(rows)])
+    return fc.vector_table(
+        np.arange(rows * dim, dtype=np.float32).reshape(rows, dim), text=[f"t{i}" for i in range(rows)]
+    )
 
 
 def put_descriptor(name: str) -> bytes:
@@ -48,8 +49,19 @@ def parts() -> tuple[bytes, bytes, bytes]:
     return schema, header, body
 
 
-@pytest.mark.parametrize("case", ["body without any header", "batch before the schema", "header of random bytes", "header cut short",
-                                  "header empty but present", "body missing", "body cut short", "schema header cut short"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "body without any header",
+        "batch before the schema",
+        "header of random bytes",
+        "header cut short",
+        "header empty but present",
+        "body missing",
+        "body cut short",
+        "schema header cut short",
+    ],
+)
 def test_broken_streams(send, case):
     schema, header, body = parts()
     good_schema, good_batch = flight_data(None, schema), flight_data(None, header, None, body)
@@ -57,18 +69,28 @@ def test_broken_streams(send, case):
         "body without any header": [good_schema, flight_data(None, None, None, b"\1\0\0\0\0\0\0\0")],
         "batch before the schema": [good_batch],
         "header of random bytes": [good_schema, flight_data(None, random.Random(1).randbytes(200), None, body)],
-        "header cut short": [good_schema, flight_data(None, header[:len(header) // 2], None, body)],
+        "header cut short": [good_schema, flight_data(None, header[: len(header) // 2], None, body)],
         "header empty but present": [good_schema, flight_data(None, b"", None, body)],
         "body missing": [good_schema, flight_data(None, header)],
-        "body cut short": [good_schema, flight_data(None, header, None, body[:len(body) // 2])],
-        "schema header cut short": [flight_data(None, schema[:len(schema) // 2]), good_batch],
+        "body cut short": [good_schema, flight_data(None, header, None, body[: len(body) // 2])],
+        "schema header cut short": [flight_data(None, schema[: len(schema) // 2]), good_batch],
     }
     send(streams[case]).expect(REFUSED)
 
 
-@pytest.mark.parametrize("message", [
-    b"\xff" * 50, b"\x12\x7f\x00", b"\xc2\x3e" + b"\xff" * 8 + b"\x7f", b"\x12" + varint(2**63), b"\x0b", b"\x00\x00", b"\x08" + b"\x80" * 11],
-    ids=["all ones", "field past the end", "body of 2^63", "header of 2^63", "group", "field 0", "endless varint"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\xff" * 50,
+        b"\x12\x7f\x00",
+        b"\xc2\x3e" + b"\xff" * 8 + b"\x7f",
+        b"\x12" + varint(2**63),
+        b"\x0b",
+        b"\x00\x00",
+        b"\x08" + b"\x80" * 11,
+    ],
+    ids=["all ones", "field past the end", "body of 2^63", "header of 2^63", "group", "field 0", "endless varint"],
+)
 @pytest.mark.parametrize("verb", ["DoPut", "DoExchange"])
 def test_broken_protobuf(raw, verb, message):
     raw.call(SERVICE + verb, [message]).expect(REFUSED)
@@ -97,13 +119,17 @@ def test_random_damage_never_harms(raw, dataset, rng):
         damaged = bytearray(header)
         for _ in range(int(rng.integers(1, 4))):
             damaged[int(rng.integers(len(damaged)))] = int(rng.integers(256))
-        raw.do_put([flight_data(path_descriptor(dataset), schema), flight_data(None, bytes(damaged), None, body)]).expect(allowed)
+        raw.do_put(
+            [flight_data(path_descriptor(dataset), schema), flight_data(None, bytes(damaged), None, body)]
+        ).expect(allowed)
     for _ in range(150):
         damaged = bytearray(schema)
         for _ in range(int(rng.integers(1, 4))):
             damaged[int(rng.integers(len(damaged)))] = int(rng.integers(256))
         # Its own dataset: a schema that differs but is whole may create it.
-        raw.do_put([flight_data(path_descriptor(dataset + "_other"), bytes(damaged)), flight_data(None, header, None, body)]).expect(allowed | {"FAILED_PRECONDITION"})
+        raw.do_put(
+            [flight_data(path_descriptor(dataset + "_other"), bytes(damaged)), flight_data(None, header, None, body)]
+        ).expect(allowed | {"FAILED_PRECONDITION"})
 
 
 def test_bad_offsets_inside_a_good_message(raw, dataset):
@@ -113,15 +139,22 @@ def test_bad_offsets_inside_a_good_message(raw, dataset):
     (schema, _), (header, body) = ipc_messages(batch)
     at = body.index(struct.pack("<iii", 0, 2, 4))
     for offsets in ((0, 2, 1_000_000), (0, -5, 4), (4, 2, 0), (0, 2**31 - 1, 4)):
-        broken = body[:at] + struct.pack("<iii", *offsets) + body[at + 12:]
-        raw.do_put([flight_data(path_descriptor(dataset), schema), flight_data(None, header, None, broken)]).expect(REFUSED)
+        broken = body[:at] + struct.pack("<iii", *offsets) + body[at + 12 :]
+        raw.do_put([flight_data(path_descriptor(dataset), schema), flight_data(None, header, None, broken)]).expect(
+            REFUSED
+        )
     assert raw.rows(dataset) == 10
 
 
 def test_text_that_is_not_utf8(raw, dataset):
     batch = pa.record_batch({"id": [1], "text": ["abcd"]})
     (schema, _), (header, body) = ipc_messages(batch)
-    raw.do_put([flight_data(path_descriptor(dataset), schema), flight_data(None, header, None, body.replace(b"abcd", b"\xff\xfe\xc0\x80"))]).expect(REFUSED)
+    raw.do_put(
+        [
+            flight_data(path_descriptor(dataset), schema),
+            flight_data(None, header, None, body.replace(b"abcd", b"\xff\xfe\xc0\x80")),
+        ]
+    ).expect(REFUSED)
     assert raw.rows(dataset) in (-1, 0)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import ipaddress
 
+import flight_calls as fc
 import numpy as np
 import pyarrow.flight as flight
 import pytest
@@ -13,8 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-import flight_calls as fc
 
 
 @dataclasses.dataclass
@@ -28,21 +27,31 @@ class Certificate:
 
     @property
     def key_pem(self) -> bytes:
-        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
 
 def make_certificate(name: str, signer: Certificate | None = None) -> Certificate:
     """An authority without `signer`, else a certificate for 127.0.0.1 signed by it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(signer.certificate.subject if signer else subject)
-               .public_key(key.public_key()).serial_number(x509.random_serial_number())
-               .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(hours=1))
-               .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True))
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer.certificate.subject if signer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
+    )
     if signer:
-        builder = builder.add_extension(x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
     return Certificate(builder.sign(signer.key if signer else key, hashes.SHA256()), key)
 
 
@@ -56,7 +65,7 @@ def files(tmp_path, authority):
     """Paths of the server's certificate and key, and of the authority."""
     own = make_certificate("server", authority)
     paths = {"cert": tmp_path / "server.pem", "key": tmp_path / "server.key", "ca": tmp_path / "ca.pem"}
-    for path, data in zip(paths.values(), (own.pem, own.key_pem, authority.pem)):
+    for path, data in zip(paths.values(), (own.pem, own.key_pem, authority.pem), strict=True):
         path.write_bytes(data)
     return paths
 
@@ -82,7 +91,10 @@ def test_tls(make_server, files, authority, rng):
 
 def test_mutual_tls(make_server, files, authority, rng):
     server = make_server(tls_cert=files["cert"], tls_key=files["key"], tls_client_ca=files["ca"])
-    known, stranger = make_certificate("client", authority), make_certificate("client", make_certificate("other authority"))
+    known, stranger = (
+        make_certificate("client", authority),
+        make_certificate("client", make_certificate("other authority")),
+    )
     for port in (server.data_port, server.meta_port):
         use(port, rng, tls_root_certs=authority.pem, cert_chain=known.pem, private_key=known.key_pem)
         with pytest.raises(flight.FlightUnavailableError):
