@@ -3,84 +3,103 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
 #include "storage/utc_time.h"
 
 namespace longbow::storage {
 namespace {
 
-constexpr char kFormatFile[] = "FORMAT";
-constexpr char kLockFile[] = "LOCK";
 constexpr std::string_view kPrefix = "longbow-data ";
 constexpr int kVersion = 1;
 
 std::string FormatLine() { return std::string(kPrefix) + std::to_string(kVersion) + "\n"; }
 
-// A first start that was cut short leaves these and nothing else.
-bool IsLeftover(const std::string& name) { return name == kLockFile || name.starts_with(kFormatFile); }
+std::string WithoutSlash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') {
+    path.pop_back();
+  }
+  return path;
+}
+
+std::string ParentOf(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+// Makes the folder and those above it, durably.
+Status CreateFolder(FileSystem& fs, const std::string& path) {
+  LB_ASSIGN(const bool exists, fs.Exists(path));
+  if (exists) {
+    return {};
+  }
+  if (ParentOf(path) != path) {
+    LB_TRY(CreateFolder(fs, ParentOf(path)));
+  }
+  LB_TRY(fs.CreateDirectories(path));
+  return fs.SyncDirectory(ParentOf(path));
+}
+
+// Ours (true), empty (false), or somebody else's (error). What a first start leaves that was cut short does not count.
+Result<bool> IsInitialised(FileSystem& fs, const std::string& path) {
+  LB_ASSIGN(std::vector<std::string> names, fs.List(path));
+  if (std::find(names.begin(), names.end(), "FORMAT") != names.end()) {
+    return true;
+  }
+  std::erase_if(names, [](const std::string& name) { return name == "LOCK" || name == "FORMAT.tmp" || name == "lost+found"; });
+  if (names.empty()) {
+    return false;
+  }
+  return FailedPrecondition("'" + path + "' is not a data folder of ours and not empty (it holds '" + names.front() +
+                            "'): name another folder, or the right one");
+}
 
 Status CheckFormat(FileSystem& fs, const std::string& path) {
-  const std::string file = path + "/" + kFormatFile;
+  const std::string file = path + "/FORMAT";
   LB_ASSIGN(const std::string content, ReadWholeFile(fs, file));
   if (content == FormatLine()) {
     return {};
   }
   const std::string_view digits = std::string_view(content).substr(std::min(content.size(), kPrefix.size()));
-  const bool is_ours = content.starts_with(kPrefix) && digits.size() >= 2 && digits.back() == '\n' &&
+  const bool is_ours = content.starts_with(kPrefix) && digits.size() >= 2 && digits.back() == '\n' && digits.front() != '0' &&
                        std::all_of(digits.begin(), digits.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
   if (is_ours) {
-    return FailedPrecondition("'" + file + "' says format " + std::string(digits.substr(0, digits.size() - 1)) + ", this version knows " +
-                              std::to_string(kVersion) + ": start the version that wrote the folder");
+    return FailedPrecondition("'" + file + "' says format " + std::string(digits.substr(0, digits.size() - 1)) +
+                              ", this program knows " + std::to_string(kVersion) + ": start the version that wrote the folder");
   }
   return DataLoss("'" + file + "' is damaged at offset 0: expected \"" + std::string(kPrefix) + std::to_string(kVersion) +
-                  "\": restore the data folder from a snapshot");
+                  "\"; nothing was changed; restore the data folder from a snapshot");
 }
 
-// Ours (true), empty or missing (false), or somebody else's (error).
-Result<bool> IsInitialised(FileSystem& fs, const std::string& path) {
-  LB_ASSIGN(const bool exists, fs.Exists(path));
-  if (!exists) {
-    return false;
-  }
-  LB_ASSIGN(const bool has_format, fs.Exists(path + "/" + kFormatFile));
-  if (has_format) {
-    return true;
-  }
-  LB_ASSIGN(const std::vector<std::string> names, fs.List(path));
-  for (const std::string& name : names) {
-    if (!IsLeftover(name)) {
-      return FailedPrecondition("'" + path + "' is not a data folder of ours and not empty (it holds '" + name +
-                                "'): name another folder, or the right one");
-    }
-  }
-  return false;
-}
-
-Result<std::unique_ptr<File>> TakeLock(FileSystem& fs, const std::string& path, const std::string& owner) {
-  const std::string note = "pid " + std::to_string(getpid()) + " (" + owner + ", since " + UtcTime(RealClock().WallNowNs()) + ")";
-  Result<std::unique_ptr<File>> lock = fs.Lock(path + "/" + kLockFile, note);
+Result<std::unique_ptr<File>> TakeLock(FileSystem& fs, const std::string& path, const std::string& note) {
+  const std::string file = path + "/LOCK";
+  Result<std::unique_ptr<File>> lock = fs.Lock(file, note);
   if (!lock.ok() && lock.status().code() == StatusCode::kFailedPrecondition) {
-    LB_ASSIGN(const std::string holder, ReadWholeFile(fs, path + "/" + kLockFile));
-    return FailedPrecondition("data folder '" + path + "' is in use by " + holder + ": stop that process, or name another folder");
+    LB_ASSIGN(const std::string holder, ReadWholeFile(fs, file));
+    return FailedPrecondition("data folder '" + path + "' is in use by " + (holder.empty() ? "another process" : holder) +
+                              ": stop that process, or name another folder");
   }
   return lock;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<DataDir>> DataDir::Open(FileSystem& fs, const std::string& path, const std::string& owner) {
+Result<std::unique_ptr<DataDir>> DataDir::Open(FileSystem& fs, const std::string& given_path, const std::string& owner,
+                                               Clock& clock) {
+  const std::string path = WithoutSlash(given_path);
+  LB_TRY(CreateFolder(fs, path));
   LB_ASSIGN(const bool initialised, IsInitialised(fs, path));
   if (initialised) {
     LB_TRY(CheckFormat(fs, path));
-  } else {
-    LB_TRY(fs.CreateDirectories(path));
   }
-  LB_ASSIGN(std::unique_ptr<File> lock, TakeLock(fs, path, owner));
+  const std::string note = "pid " + std::to_string(::getpid()) + " (" + owner + ", since " + UtcTime(clock.WallNowNs()) + ")";
+  LB_ASSIGN(std::unique_ptr<File> lock, TakeLock(fs, path, note));
   if (!initialised) {
-    LB_TRY(WriteWholeFile(fs, path + "/" + kFormatFile, FormatLine()));
+    // An earlier start may have made the folder and ended before its name was durable.
+    LB_TRY(fs.SyncDirectory(ParentOf(path)));
+    LB_TRY(WriteWholeFile(fs, path + "/FORMAT", FormatLine()));
   }
   return std::unique_ptr<DataDir>(new DataDir(std::move(lock)));
 }

@@ -1,12 +1,14 @@
 // A data folder: taken by one process at a time, and of a format we know.
 //
-// `<data>/FORMAT`: one line, "longbow-data 1". Written when the folder is made, never changed.
-// `<data>/LOCK`:   held with an advisory lock while a process uses the folder; its text says who.
+//   <data>/FORMAT   one line, "longbow-data 1"; written when the folder is made, never changed
+//   <data>/LOCK     held with an advisory lock while a process uses the folder; its text says who
+// What else is in the folder is its users' affair; see manifest.h and log.h.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/status.h"
 
@@ -15,16 +17,17 @@ namespace longbow::storage {
 // Holds the lock as long as it lives.
 class DataDir {
  public:
-  // Makes the folder if it is missing or empty. `owner`: who we are, e.g. "longbow serve, node a"; the note in the lock
-  // file adds pid and start time.
-  // FAILED_PRECONDITION: another process has it (its note is in the message), it is not empty and not ours, or of a newer
-  // format. DATA_LOSS: its FORMAT file is damaged. Nothing in the folder is changed by a refusal.
-  static Result<std::unique_ptr<DataDir>> Open(FileSystem& fs, const std::string& path, const std::string& owner);
+  // Makes the folder, durably, if it is missing or empty (a file system's lost+found aside). `owner`: who we are, such as
+  // "longbow serve"; the note in the lock file adds pid and start time.
+  // FAILED_PRECONDITION: `data folder '/x' is in use by pid 123 (longbow serve, since ...)`, a folder that is not empty
+  // and not ours, or a newer format. DATA_LOSS: its FORMAT file is damaged. Nothing in the folder is changed by a refusal.
+  static Result<std::unique_ptr<DataDir>> Open(FileSystem& fs, const std::string& path, const std::string& owner,
+                                               Clock& clock = RealClock());
 
  private:
   explicit DataDir(std::unique_ptr<File> lock) : lock_(std::move(lock)) {}
 
-  std::unique_ptr<File> lock_;
+  const std::unique_ptr<File> lock_;
 };
 
 }  // namespace longbow::storage
