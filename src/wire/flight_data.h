@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "model/row_batch.h"
 #include "net/net.h"
+#include "wire/block_cache.h"
 
 namespace arrow {
 class RecordBatch;
@@ -40,14 +41,16 @@ struct FlightData {
 Result<FlightData> ParseFlightData(const net::Message& message);
 
 // The IPC state of one incoming stream: a schema, then dictionaries and batches. Bytes are untrusted.
-// One thread at a time.
+// One thread at a time. After an error every further Feed fails too.
 class BatchDecoder {
  public:
-  BatchDecoder();
+  // Columns are gathered into memory of `cache`, which a door shares among its streams; null: a cache of its own.
+  explicit BatchDecoder(std::shared_ptr<BlockCache> cache = nullptr);
   ~BatchDecoder();
 
   // The batch if the message completes one; nothing for a schema, a dictionary or a message of metadata only.
-  // RowBatch::encoded keeps the received pieces alive. INVALID_ARGUMENT for anything malformed.
+  // RowBatch::encoded keeps the received pieces alive. INVALID_ARGUMENT for anything malformed, RESOURCE_EXHAUSTED for a
+  // batch over limits::kBatchSizeMaxBytes, dictionaries over limits::kDictionariesSizeMaxBytes, or no memory.
   Result<std::optional<RowBatch>> Feed(const FlightData& data);
   const std::shared_ptr<arrow::Schema>& schema() const;  // null before the schema message
 
@@ -59,6 +62,7 @@ class BatchDecoder {
 // Encodes `rows` as RowBatch::encoded wants it (for rows that did not come over the wire, and for replay tests).
 Result<RowBatch> EncodeRows(std::shared_ptr<arrow::RecordBatch> rows);
 // The inverse: one IPC stream with one batch, as the log holds it. Columns are aligned copies or views of `encoded`.
+// DATA_LOSS if the bytes are no such stream.
 Result<std::shared_ptr<arrow::RecordBatch>> DecodeRows(const Slices& encoded);
 
 // Outgoing FlightData. Column buffers travel by reference and are held until sent. A batch over 2 GiB is refused
@@ -68,6 +72,7 @@ class BatchEncoder {
   explicit BatchEncoder(std::shared_ptr<arrow::Schema> schema);
   ~BatchEncoder();
   Result<net::Message> Schema();
+  // INVALID_ARGUMENT if the columns are not the schema's.
   Result<std::vector<net::Message>> Batch(const arrow::RecordBatch& rows, std::string_view app_metadata = {});
 
  private:

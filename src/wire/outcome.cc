@@ -1,15 +1,19 @@
 #include "wire/outcome.h"
 
+#include <arrow/status.h>
+
+#include <optional>
+
 namespace longbow::wire {
 namespace {
 
-int HttpStatusOf(StatusCode code) {
+int HttpStatus(StatusCode code) {
   switch (code) {
     case StatusCode::kOk:
       return 200;
     case StatusCode::kInvalidArgument:
-    case StatusCode::kOutOfRange:
     case StatusCode::kFailedPrecondition:
+    case StatusCode::kOutOfRange:
       return 400;
     case StatusCode::kUnauthenticated:
       return 401;
@@ -38,25 +42,27 @@ int HttpStatusOf(StatusCode code) {
   return 500;
 }
 
-// Arrow's own code where its client would turn the gRPC code into something less telling: arrow/status.h, IOError = 5 for
-// damaged data (else FlightServerError), AlreadyExists = 45 (else a plain ArrowException).
-const char* ArrowCodeOf(StatusCode code) {
+// Arrow's client makes the right exception of most gRPC codes by itself. RESOURCE_EXHAUSTED it takes for a wrong request
+// (ArrowInvalid), although the same request may succeed later; OUT_OF_RANGE likewise.
+std::optional<arrow::StatusCode> Refinement(StatusCode code) {
   switch (code) {
-    case StatusCode::kDataLoss:
-      return "5";
-    case StatusCode::kAlreadyExists:
-      return "45";
+    case StatusCode::kResourceExhausted:
+      return arrow::StatusCode::CapacityError;
+    case StatusCode::kOutOfRange:
+      return arrow::StatusCode::IndexError;
     default:
-      return nullptr;
+      return std::nullopt;
   }
 }
 
 }  // namespace
 
 net::Outcome ToOutcome(const Status& status) {
-  net::Outcome outcome{status, {}, HttpStatusOf(status.code())};
-  if (const char* arrow_code = ArrowCodeOf(status.code())) {
-    outcome.trailers.emplace_back("x-arrow-status", arrow_code);
+  net::Outcome outcome;
+  outcome.status = status;
+  outcome.http_status = HttpStatus(status.code());
+  if (const auto refinement = Refinement(status.code())) {
+    outcome.trailers.emplace_back("x-arrow-status", std::to_string(static_cast<int>(*refinement)));
     outcome.trailers.emplace_back("x-arrow-status-message-bin", std::string(status.message()));
   }
   return outcome;

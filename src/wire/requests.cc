@@ -1,279 +1,235 @@
 #include "wire/requests.h"
 
-#include <simdjson.h>
+#include <arrow/util/utf8.h>
 
-#include <algorithm>
+#include <cfloat>
 #include <cmath>
-#include <cstdlib>
 
 #include "base/limits.h"
-#include "wire/json.h"
-#include "wire/predicate_json.h"
+#include "wire/filter_json.h"
+#include "wire/json_document.h"
 
 namespace longbow::wire {
 namespace {
 
-namespace dom = simdjson::dom;
-using Op = Predicate::Op;
+using Element = simdjson::dom::element;
 
-// "x" -> "<what>: x"; OK stays OK.
-Status Within(std::string_view what, const Status& status) {
-  return status.ok() ? status : InvalidArgument(std::string(what) + ": " + std::string(status.message()));
+constexpr char kTicket[] = "invalid ticket format";
+constexpr char kSearch[] = "invalid search request";
+constexpr char kSearchById[] = "invalid search-by-id request";
+constexpr char kDelete[] = "invalid delete request";
+constexpr char kName[] = "invalid request";
+constexpr double kHybridAlpha = 0.5;  // weight of the dense part where a text query comes without one
+
+void CheckName(JsonReader& reader, std::string_view key, const std::string& name) {
+  if (name.size() > limits::kNameSizeMaxBytes) {
+    reader.Fail("\"" + std::string(key) + "\" is too long: at most " + std::to_string(limits::kNameSizeMaxBytes) + " bytes allowed, got " +
+                std::to_string(name.size()));
+  }
 }
 
-Result<VectorFormat> ParseFormat(const std::string& name) {
-  if (name == "f32") {
-    return VectorFormat::kFloat32;
-  }
-  if (name == "f16") {
-    return VectorFormat::kFloat16;
-  }
-  if (name == "quantized") {
-    return VectorFormat::kQuantized;
-  }
-  return InvalidArgument("unknown vector_format '" + name + "': expected f32, f16 or quantized");
+// `first`, else its alias.
+void ReadName(JsonReader& reader, std::string_view first, std::string_view alias, std::string* name) {
+  reader.Text(alias, name);
+  reader.Text(first, name);
+  CheckName(reader, first, *name);
 }
 
-Status ReadVectors(dom::object object, SearchRequest* request) {
-  if (const auto vector = Member(object, {"vector"})) {
-    LB_ASSIGN(std::vector<float> values, Floats(*vector, "vector"));
-    request->vectors.push_back(std::move(values));
+void ReadVector(JsonReader& reader, const Element& element, std::vector<float>* vector) {
+  simdjson::dom::array array;
+  if (element.get_array().get(array) != simdjson::SUCCESS) {
+    return reader.Fail("a vector must be an array of numbers");
   }
-  const auto vectors = Member(object, {"vectors"});
-  if (!vectors) {
-    return {};
-  }
-  dom::array list;
-  if (vectors->get(list) != simdjson::SUCCESS) {
-    return InvalidArgument("'vectors' must be a list of lists of numbers");
-  }
-  for (const dom::element item : list) {
-    if (request->vectors.size() == limits::kQueriesPerSearchMax) {
-      return InvalidArgument("more than " + std::to_string(limits::kQueriesPerSearchMax) + " vectors in one search: send several");
+  for (const Element& value : array) {
+    double number = 0;
+    if (value.get_double().get(number) != simdjson::SUCCESS) {
+      return reader.Fail("element " + std::to_string(vector->size()) + " of a vector is no number");
     }
-    LB_ASSIGN(std::vector<float> values, Floats(item, "vectors"));
-    request->vectors.push_back(std::move(values));
+    if (!(std::fabs(number) <= FLT_MAX)) {
+      return reader.Fail("element " + std::to_string(vector->size()) + " of a vector is beyond the range of float32");
+    }
+    if (vector->size() == limits::kDimensionMax) {
+      return reader.Fail("a vector has more than " + std::to_string(limits::kDimensionMax) + " elements");
+    }
+    vector->push_back(static_cast<float>(number));
   }
-  return {};
 }
 
-Result<SearchRequest> ReadSearch(dom::object object) {
+void ReadVectors(JsonReader& reader, std::vector<std::vector<float>>* vectors) {
+  if (const auto vector = reader.Find("vector")) {
+    ReadVector(reader, *vector, &vectors->emplace_back());
+    if (vectors->back().empty()) {
+      vectors->pop_back();  // how some clients write "none"
+    }
+  }
+  const auto more = reader.Find("vectors");
+  simdjson::dom::array array;
+  if (!more) {
+    return;
+  }
+  if (more->get_array().get(array) != simdjson::SUCCESS) {
+    return reader.Fail("\"vectors\" must be an array of vectors");
+  }
+  for (const Element& vector : array) {
+    if (vectors->size() == limits::kQueriesPerSearchMax) {
+      return reader.Fail("at most " + std::to_string(limits::kQueriesPerSearchMax) + " vectors in one search");
+    }
+    ReadVector(reader, vector, &vectors->emplace_back());
+  }
+}
+
+void ReadVectorFormat(JsonReader& reader, VectorFormat* format) {
+  std::string name;
+  reader.Text("vector_format", &name);
+  if (name.empty() || name == "f32") {
+    *format = VectorFormat::kFloat32;
+  } else if (name == "f16") {
+    *format = VectorFormat::kFloat16;
+  } else if (name == "quantized") {
+    *format = VectorFormat::kQuantized;
+  } else {
+    reader.Fail("unknown vector_format \"" + name + "\": use f32, f16 or quantized");
+  }
+}
+
+Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std::string& what) {
+  JsonReader reader(object, what);
   SearchRequest request;
-  LB_ASSIGN(const auto dataset, TextMember(object, {"dataset", "name"}));
-  request.collection = dataset.value_or("");
-  LB_TRY(ReadVectors(object, &request));
-  LB_ASSIGN(const auto k, IntegerMember(object, {"k"}));
-  request.k = k.value_or(request.k);
-  LB_ASSIGN(const auto ef, IntegerMember(object, {"ef"}));
-  request.ef = static_cast<uint32_t>(std::clamp<int64_t>(ef.value_or(0), 0, UINT32_MAX));
-  LB_ASSIGN(request.filter, FilterMember(object));
-  LB_ASSIGN(const auto text, TextMember(object, {"text_query"}));
-  request.text_query = text.value_or("");
-  LB_ASSIGN(const auto alpha, NumberMember(object, {"alpha"}));
-  // Without a weight, a text beside the vector asks for both.
-  request.alpha = alpha.value_or(request.text_query.empty() ? 1.0 : 0.5);
-  LB_ASSIGN(const auto graph_alpha, NumberMember(object, {"graph_alpha"}));
-  request.graph_alpha = graph_alpha.value_or(0.0);
-  LB_ASSIGN(const auto include_vectors, BoolMember(object, {"include_vectors"}));
-  request.include_vectors = include_vectors.value_or(false);
-  LB_ASSIGN(const auto format, TextMember(object, {"vector_format"}));
-  if (format && !format->empty()) {
-    LB_ASSIGN(request.vector_format, ParseFormat(*format));
+  ReadName(reader, "dataset", "name", &request.collection);
+  ReadVectors(reader, &request.vectors);
+  reader.Integer("k", &request.k);
+  int64_t ef = 0;
+  reader.Integer("ef", &ef);
+  if (ef < 0 || ef > static_cast<int64_t>(limits::kEfMax)) {
+    reader.Fail("\"ef\" must be 0 to " + std::to_string(limits::kEfMax));
   }
-  LB_ASSIGN(const auto local_only, BoolMember(object, {"local_only"}));
-  request.local_only = local_only.value_or(false);
+  request.ef = static_cast<uint32_t>(ef);
+  reader.Text("text_query", &request.text_query);
+  request.alpha = request.text_query.empty() ? 1.0 : kHybridAlpha;
+  reader.Number("alpha", &request.alpha);
+  reader.Number("graph_alpha", &request.graph_alpha);
+  reader.Bool("include_vectors", &request.include_vectors);
+  ReadVectorFormat(reader, &request.vector_format);
+  reader.Bool("local_only", &request.local_only);
+  LB_TRY(reader.Finish());
+  LB_ASSIGN(request.filter, ParseFilters(object, what));
   return request;
 }
 
-Result<ScanRequest> ReadScan(dom::object object) {
+Result<ScanRequest> ReadScan(const simdjson::dom::object& object) {
+  JsonReader reader(object, kTicket);
   ScanRequest request;
-  LB_ASSIGN(const auto name, TextMember(object, {"name", "dataset"}));
-  request.collection = name.value_or("");
-  LB_ASSIGN(const auto limit, IntegerMember(object, {"limit"}));
-  if (limit && *limit < 0) {
-    return InvalidArgument("'limit' must not be negative, got " + std::to_string(*limit));
+  ReadName(reader, "name", "dataset", &request.collection);
+  int64_t limit = 0;
+  reader.Integer("limit", &limit);
+  LB_TRY(reader.Finish());
+  if (limit > 0) {  // clients that always send a limit send 0 for none
+    request.limit = static_cast<uint64_t>(limit);
   }
-  // 0 is what clients send that have no limit in mind.
-  if (limit && *limit > 0) {
-    request.limit = static_cast<uint64_t>(*limit);
-  }
-  LB_ASSIGN(request.filter, FilterMember(object));
+  LB_ASSIGN(request.filter, ParseFilters(object, kTicket));
   return request;
 }
 
-Result<std::variant<ScanRequest, SearchRequest>> ReadTicket(dom::object object) {
-  if (const auto search = Member(object, {"search"})) {
-    dom::object inner;
-    if (search->get(inner) != simdjson::SUCCESS) {
-      return InvalidArgument("'search' must be an object");
-    }
-    LB_ASSIGN(SearchRequest request, ReadSearch(inner));
-    return std::variant<ScanRequest, SearchRequest>(std::move(request));
-  }
-  LB_ASSIGN(ScanRequest request, ReadScan(object));
-  return std::variant<ScanRequest, SearchRequest>(std::move(request));
-}
-
-// One id or a list of them, numbers or strings.
-Result<std::vector<std::string>> ReadIds(dom::object object) {
-  std::vector<std::string> ids;
-  const auto member = Member(object, {"id", "ids"});
-  if (!member) {
-    return InvalidArgument("missing id");
-  }
-  const auto add = [&](dom::element element) -> Status {
-    std::optional<std::string> text = ScalarText(element);
-    if (!text || element.is_bool()) {
-      return InvalidArgument("an id must be a number or a string");
-    }
-    ids.push_back(std::move(*text));
-    return {};
-  };
-  dom::array list;
-  if (member->get(list) != simdjson::SUCCESS) {
-    LB_TRY(add(*member));
-    return ids;
-  }
-  if (list.size() > limits::kIdsPerRequestMax) {
-    return InvalidArgument("more than " + std::to_string(limits::kIdsPerRequestMax) + " ids in one request: send several");
-  }
-  for (const dom::element item : list) {
-    LB_TRY(add(item));
-  }
-  return ids;
-}
-
-bool CompareNumber(Op op, double value, double wanted) {
-  switch (op) {
-    case Op::kEq:
-      return value == wanted;
-    case Op::kNe:
-      return value != wanted;
-    case Op::kLt:
-      return value < wanted;
-    case Op::kLe:
-      return value <= wanted;
-    case Op::kGt:
-      return value > wanted;
-    case Op::kGe:
-      return value >= wanted;
-    default:
-      return true;
-  }
-}
-
-bool CompareName(Op op, std::string_view name, std::string_view wanted) {
-  switch (op) {
-    case Op::kEq:
-      return name == wanted;
-    case Op::kNe:
-      return name != wanted;
-    case Op::kContains:
-      return name.find(wanted) != std::string_view::npos;
-    case Op::kPrefix:
-      return name.starts_with(wanted);
-    default:
-      return true;
-  }
-}
-
-// Columns other than name and rows have no meaning here and, by the contract, no effect.
-bool MatchesOne(const Predicate& one, std::string_view name, uint64_t rows) {
-  if (one.field == "name" && !one.values.empty()) {
-    return CompareName(one.op, name, one.values.front());
-  }
-  if (one.field == "rows" && !one.values.empty()) {
-    return CompareNumber(one.op, static_cast<double>(rows), std::strtod(one.values.front().c_str(), nullptr));
-  }
-  return true;
+bool IsJson(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && text[first] == '{';
 }
 
 }  // namespace
 
 Result<std::variant<ScanRequest, SearchRequest>> ParseTicket(std::string_view ticket) {
-  constexpr std::string_view kWhat = "invalid ticket format";
-  if (ticket.empty() || ticket.front() != '{') {
-    if (!simdjson::validate_utf8(ticket.data(), ticket.size())) {
-      return InvalidArgument(std::string(kWhat) + ": neither JSON nor a dataset name");
+  using Ticket = std::variant<ScanRequest, SearchRequest>;
+  if (!IsJson(ticket)) {
+    if (!arrow::util::ValidateUTF8(reinterpret_cast<const uint8_t*>(ticket.data()), static_cast<int64_t>(ticket.size()))) {
+      return InvalidArgument(std::string(kTicket) + ": neither a JSON object nor a dataset name in UTF-8");
+    }
+    if (ticket.size() > limits::kNameSizeMaxBytes) {
+      return InvalidArgument(std::string(kTicket) + ": a dataset name has at most " + std::to_string(limits::kNameSizeMaxBytes) + " bytes, got " +
+                             std::to_string(ticket.size()));
     }
     ScanRequest scan;
-    scan.collection = std::string(ticket);
-    return std::variant<ScanRequest, SearchRequest>(std::move(scan));
+    scan.collection = ticket;
+    return Ticket(std::move(scan));
   }
-  LB_ASSIGN(const JsonObject json, JsonObject::Parse(ticket, kWhat));
-  auto request = ReadTicket(json.root());
-  if (!request.ok()) {
-    return Within(kWhat, request.status());
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(ticket, kTicket));
+  const auto search = JsonReader(document.root(), kTicket).Find("search");
+  if (!search) {
+    LB_ASSIGN(ScanRequest scan, ReadScan(document.root()));
+    return Ticket(std::move(scan));
   }
-  return request;
+  simdjson::dom::object object;
+  if (search->get_object().get(object) != simdjson::SUCCESS) {
+    return InvalidArgument(std::string(kTicket) + ": \"search\" must be an object");
+  }
+  LB_ASSIGN(SearchRequest request, ReadSearch(object, kTicket));
+  return Ticket(std::move(request));
 }
 
 Result<SearchRequest> ParseSearch(std::string_view body) {
-  LB_ASSIGN(const JsonObject json, JsonObject::Parse(body, "invalid search request"));
-  return ReadSearch(json.root());
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSearch));
+  return ReadSearch(document.root(), kSearch);
 }
 
 Result<SearchByIdRequest> ParseSearchById(std::string_view body) {
-  LB_ASSIGN(const JsonObject json, JsonObject::Parse(body, "invalid search request"));
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSearchById));
+  JsonReader reader(document.root(), kSearchById);
   SearchByIdRequest request;
-  LB_ASSIGN(const auto dataset, TextMember(json.root(), {"dataset"}));
-  request.collection = dataset.value_or("");
-  LB_ASSIGN(const std::vector<std::string> ids, ReadIds(json.root()));
-  if (ids.size() != 1) {
-    return InvalidArgument("a search by id takes one id, got " + std::to_string(ids.size()));
+  ReadName(reader, "dataset", "name", &request.collection);
+  if (!reader.Find("id")) {
+    reader.Fail("\"id\" is missing");
   }
-  request.id = ids.front();
-  LB_ASSIGN(const auto k, IntegerMember(json.root(), {"k"}));
-  request.k = k.value_or(request.k);
-  LB_ASSIGN(const auto include_vectors, BoolMember(json.root(), {"include_vectors"}));
-  request.include_vectors = include_vectors.value_or(false);
+  reader.Id("id", &request.id);
+  reader.Integer("k", &request.k);
+  reader.Bool("include_vectors", &request.include_vectors);
+  LB_TRY(reader.Finish());
   return request;
 }
 
 Result<DeleteRequest> ParseDelete(std::string_view body) {
-  LB_ASSIGN(const JsonObject json, JsonObject::Parse(body, "invalid delete request"));
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kDelete));
+  JsonReader reader(document.root(), kDelete);
   DeleteRequest request;
-  LB_ASSIGN(const auto dataset, TextMember(json.root(), {"dataset"}));
-  if (!dataset || dataset->empty()) {
-    return InvalidArgument("missing dataset name");
+  ReadName(reader, "dataset", "name", &request.collection);
+  if (reader.Find("id")) {
+    reader.Id("id", &request.ids.emplace_back());
   }
-  request.collection = *dataset;
-  LB_ASSIGN(request.ids, ReadIds(json.root()));
+  if (const auto ids = reader.Find("ids")) {
+    simdjson::dom::array array;
+    if (ids->get_array().get(array) != simdjson::SUCCESS) {
+      reader.Fail("\"ids\" must be an array");
+    } else if (request.ids.size() + array.size() > limits::kIdsPerRequestMax) {
+      reader.Fail("at most " + std::to_string(limits::kIdsPerRequestMax) + " ids in one request");
+    } else {
+      for (const Element& element : array) {
+        auto id = IdText(element);
+        if (!id) {
+          reader.Fail("\"ids\" must hold strings or whole numbers");
+          break;
+        }
+        request.ids.push_back(std::move(*id));
+      }
+    }
+  }
+  LB_TRY(reader.Finish());
+  if (request.ids.empty()) {
+    return InvalidArgument(std::string(kDelete) + ": \"id\" is missing");
+  }
   return request;
 }
 
 Result<NameRequest> ParseName(std::string_view body) {
   NameRequest request;
-  if (body.empty()) {
+  if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return request;
   }
-  LB_ASSIGN(const JsonObject json, JsonObject::Parse(body, "invalid request"));
-  LB_ASSIGN(const auto dataset, TextMember(json.root(), {"dataset"}));
-  LB_ASSIGN(const auto name, TextMember(json.root(), {"name"}));
-  request.dataset = dataset.value_or("");
-  request.name = name.value_or("");
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kName));
+  JsonReader reader(document.root(), kName);
+  reader.Text("dataset", &request.dataset);
+  CheckName(reader, "dataset", request.dataset);
+  reader.Text("name", &request.name);
+  CheckName(reader, "name", request.name);
+  LB_TRY(reader.Finish());
   return request;
-}
-
-bool Criteria::Matches(std::string_view name, uint64_t rows) const {
-  return std::all_of(filter.children.begin(), filter.children.end(), [&](const Predicate& one) { return MatchesOne(one, name, rows); });
-}
-
-Result<Criteria> ParseCriteria(std::string_view expression) {
-  Criteria criteria;
-  if (expression.empty()) {
-    return criteria;
-  }
-  if (expression.front() != '{') {
-    return InvalidArgument("Invalid criteria: expected opening brace");
-  }
-  LB_ASSIGN(const JsonObject json, JsonObject::Parse(expression, "Invalid criteria"));
-  Result<Predicate> filter = FilterMember(json.root());
-  if (!filter.ok()) {
-    return Within("Invalid criteria", filter.status());
-  }
-  criteria.filter = std::move(*filter);
-  return criteria;
 }
 
 }  // namespace longbow::wire

@@ -14,11 +14,15 @@
 
 namespace longbow::wire {
 
+// Filters: see filter_json.h. Numbers beyond 64 bits must be sent as strings; of equal keys the last one counts.
+
 // A DoGet ticket: JSON object, or the bare dataset name where the bytes do not start with '{'.
 // INVALID_ARGUMENT "invalid ticket format" (+ detail) for bad JSON, wrong types, NaN or infinity in the vector.
+// With `search` all other members are ignored. An empty ticket and {} scan the dataset "". limit <= 0: none.
 Result<std::variant<ScanRequest, SearchRequest>> ParseTicket(std::string_view ticket);
 
-// The body of VectorSearch (one `search` object, plus `vectors` for a batch).
+// The body of VectorSearch (one `search` object, plus `vectors` for a batch). INVALID_ARGUMENT "invalid search request: ...".
+// alpha without value: 1 (dense), with a text_query 0.5.
 Result<SearchRequest> ParseSearch(std::string_view body);
 
 struct SearchByIdRequest {

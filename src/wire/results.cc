@@ -1,15 +1,41 @@
 #include "wire/results.h"
 
-#include <arrow/api.h>
+#include <arrow/array.h>
+#include <arrow/buffer.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
 
-#include <nlohmann/json.hpp>
-
-#include "base/check.h"
+#include <charconv>
+#include <cmath>
 
 namespace longbow::wire {
+namespace {
+
+template <typename T>
+std::shared_ptr<arrow::Buffer> BufferOf(std::vector<T> values) {
+  return arrow::Buffer::FromVector(std::move(values));
+}
+
+// Raw bytes, one value per row.
+std::shared_ptr<arrow::Array> BinaryColumn(const std::vector<std::string>& values) {
+  std::vector<int32_t> offsets = {0};
+  std::string data;
+  for (const std::string& value : values) {
+    data += value;
+    offsets.push_back(static_cast<int32_t>(data.size()));
+  }
+  return std::make_shared<arrow::BinaryArray>(static_cast<int64_t>(values.size()), BufferOf(std::move(offsets)), arrow::Buffer::FromString(std::move(data)));
+}
+
+void AppendNumber(std::string* out, auto number) {
+  char text[32];
+  out->append(text, std::to_chars(text, text + sizeof(text), number).ptr);
+}
+
+}  // namespace
 
 std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors) {
-  arrow::FieldVector fields{arrow::field("id", arrow::uint64(), false), arrow::field("score", arrow::float32(), false)};
+  arrow::FieldVector fields = {arrow::field("id", arrow::uint64(), false), arrow::field("score", arrow::float32(), false)};
   if (include_vectors) {
     fields.push_back(arrow::field("vector", arrow::binary(), false));
   }
@@ -17,35 +43,37 @@ std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors) {
 }
 
 std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const std::vector<std::string>& vectors, bool include_vectors) {
-  arrow::TypedBufferBuilder<uint64_t> ids;
-  arrow::TypedBufferBuilder<float> scores;
-  const auto count = static_cast<int64_t>(hits.size());
-  // Only running out of memory can fail here, and that ends the process everywhere else too.
-  LB_CHECK(ids.Reserve(count).ok() && scores.Reserve(count).ok());
-  for (const Hit& hit : hits) {
-    ids.UnsafeAppend(hit.id);
-    scores.UnsafeAppend(hit.score);
-  }
-  arrow::ArrayVector columns{std::make_shared<arrow::UInt64Array>(count, ids.Finish().ValueOrDie()),
-                             std::make_shared<arrow::FloatArray>(count, scores.Finish().ValueOrDie())};
-  if (include_vectors) {
-    arrow::BinaryBuilder bytes;
-    LB_CHECK(bytes.AppendValues(vectors).ok());
-    columns.push_back(bytes.Finish().ValueOrDie());
-  }
-  return arrow::RecordBatch::Make(HitSchema(include_vectors), count, std::move(columns));
-}
-
-std::string HitsJson(const std::vector<Hit>& hits) {
-  // Numbers kept as float are written with the digits a float has, not with those of the double next to it.
-  using Json = nlohmann::basic_json<std::map, std::vector, std::string, bool, int64_t, uint64_t, float>;
-  Json ids = Json::array();
-  Json scores = Json::array();
+  std::vector<uint64_t> ids;
+  std::vector<float> scores;
+  ids.reserve(hits.size());
+  scores.reserve(hits.size());
   for (const Hit& hit : hits) {
     ids.push_back(hit.id);
     scores.push_back(hit.score);
   }
-  return Json{{"ids", std::move(ids)}, {"scores", std::move(scores)}}.dump();
+  const auto rows = static_cast<int64_t>(hits.size());
+  arrow::ArrayVector columns = {std::make_shared<arrow::UInt64Array>(rows, BufferOf(std::move(ids))),
+                                std::make_shared<arrow::FloatArray>(rows, BufferOf(std::move(scores)))};
+  if (include_vectors) {
+    columns.push_back(BinaryColumn(vectors));
+  }
+  return arrow::RecordBatch::Make(HitSchema(include_vectors), rows, std::move(columns));
+}
+
+std::string HitsJson(const std::vector<Hit>& hits) {
+  std::string ids;
+  std::string scores;
+  for (const Hit& hit : hits) {
+    const char* separator = ids.empty() ? "" : ",";
+    AppendNumber(&ids.append(separator), hit.id);
+    // JSON has no infinities; a product of two huge vectors may be one.
+    if (std::isfinite(hit.score)) {
+      AppendNumber(&scores.append(separator), hit.score);
+    } else {
+      scores.append(separator).append("null");
+    }
+  }
+  return "{\"ids\":[" + ids + "],\"scores\":[" + scores + "]}";
 }
 
 }  // namespace longbow::wire

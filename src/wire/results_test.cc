@@ -1,0 +1,56 @@
+#include "wire/results.h"
+
+#include <arrow/api.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "wire/outcome.h"
+
+namespace longbow::wire {
+namespace {
+
+TEST(Results, HitsAsArrow) {
+  const std::vector<Hit> hits = {{7, 70, 1.0f}, {UINT64_MAX, 1, 0.25f}};
+  const auto plain = HitBatch(hits, {}, false);
+  ASSERT_TRUE(plain->ValidateFull().ok());
+  EXPECT_EQ(plain->schema()->ToString(), "id: uint64 not null\nscore: float not null");
+  EXPECT_EQ(static_cast<const arrow::UInt64Array&>(*plain->column(0)).Value(1), UINT64_MAX);
+  EXPECT_EQ(static_cast<const arrow::FloatArray&>(*plain->column(1)).Value(1), 0.25f);
+  const auto with_vectors = HitBatch(hits, {std::string("\0\1", 2), "abcd"}, true);
+  ASSERT_TRUE(with_vectors->ValidateFull().ok());
+  EXPECT_TRUE(with_vectors->schema()->Equals(*HitSchema(true)));
+  EXPECT_EQ(static_cast<const arrow::BinaryArray&>(*with_vectors->column(2)).GetView(0), std::string_view("\0\1", 2));
+  EXPECT_EQ(static_cast<const arrow::BinaryArray&>(*with_vectors->column(2)).GetView(1), "abcd");
+  const auto none = HitBatch({}, {}, true);
+  EXPECT_EQ(none->num_rows(), 0);
+  EXPECT_TRUE(none->ValidateFull().ok());
+}
+
+TEST(Results, HitsAsJson) {
+  EXPECT_EQ(HitsJson({}), R"({"ids":[],"scores":[]})");
+  EXPECT_EQ(HitsJson({{7, 0, 1.0f}, {769, 0, 0.24899596f}, {964, 0, -2.5f}}), R"({"ids":[7,769,964],"scores":[1,0.24899596,-2.5]})");
+  EXPECT_EQ(HitsJson({{1, 0, std::numeric_limits<float>::infinity()}}), R"({"ids":[1],"scores":[null]})");
+}
+
+TEST(Outcome, KeepsTheCodeAndAddsWhatArrowCannotTell) {
+  const net::Outcome missing = ToOutcome(NotFound("dataset x not found"));
+  EXPECT_EQ(missing.status.code(), StatusCode::kNotFound);
+  EXPECT_TRUE(missing.trailers.empty());
+  EXPECT_EQ(missing.http_status, 404);
+  const net::Outcome full = ToOutcome(ResourceExhausted("too much"));
+  EXPECT_EQ(full.trailers, (net::Headers{{"x-arrow-status", "6"}, {"x-arrow-status-message-bin", "too much"}}));
+  EXPECT_EQ(full.http_status, 429);
+  EXPECT_TRUE(ToOutcome(Status()).trailers.empty());
+  EXPECT_EQ(ToOutcome(Status()).http_status, 200);
+}
+
+TEST(Outcome, EveryCodeHasAnHttpStatus) {
+  const int expected[] = {200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401};
+  for (int code = 0; code < 17; ++code) {
+    EXPECT_EQ(ToOutcome(Status(static_cast<StatusCode>(code), "m")).http_status, expected[code]) << code;
+  }
+}
+
+}  // namespace
+}  // namespace longbow::wire
