@@ -28,6 +28,11 @@ int Fail(Logger& logger, const Status& status) {
   return kExitFailed;
 }
 
+// "127.0.0.1:0" with the port the system chose.
+std::string WithPort(const std::string& address, uint16_t port) {
+  return address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+}
+
 }  // namespace
 
 int Serve(const Config& config, const node::ServeOptions& options) {
@@ -54,13 +59,14 @@ int Serve(const Config& config, const node::ServeOptions& options) {
     return Fail(logger, started.status());
   }
   node::Node& node = **started;
-  std::printf("longbow ready data=%s meta=%s metrics=%s pid=%d\n", node.data_address().c_str(),
-              node.meta_address().c_str(), node.metrics_address().c_str(), getpid());
+  std::printf("longbow ready data=%s meta=%s metrics=%s pid=%d\n", WithPort(options.listen_addr, node.data_port()).c_str(),
+              WithPort(options.meta_addr, node.meta_port()).c_str(),
+              WithPort(options.metrics_addr, node.metrics_port()).c_str(), getpid());
   std::fflush(stdout);
 
   const int signal = stop.get_future().get();
   logger.Info("stopping", {{"signal", signal}, {"drain_timeout_ms", options.drain_timeout.count()}});
-  node.Stop();
+  node.Stop(options.drain_timeout);
   logger.Info("stopped");
   return kExitOk;
 }
