@@ -23,7 +23,7 @@ VAGUE_NAMES = re.compile(r"(?i)(^|[_./])(utils?|helpers?|common|misc|manager2)([
 VAGUE_TYPES = re.compile(r"\b(?:class|struct)\s+\w*(?:Utils?|Helpers?|Common|Manager2)\b")
 ANYWHERE = [
     (re.compile(r"\bTO" r"DO\b|\bFIX" r"ME\b"), "open work belongs into an issue"),
-    (re.compile(r"(?<![\w.-])/(?:work|root|home)/"), "a path of one machine"),
+    (re.compile(r"(?<![\w.-])/(?:work|root)/"), "a path of one machine"),
     (
         re.compile(r"\b(?:pypi\.org|crates\.io|registry\.npmjs\.org|deb\.debian\.org|files\.pythonhosted\.org)\b"),
         "a registry's host: its client is configured on the machine",
