@@ -105,6 +105,7 @@ Status Checkpoints::LoadCollection(const storage::CollectionEntry& entry, State*
 }
 
 Status Checkpoints::Write(const StateCut& cut) {
+  LB_TRY(RemoveUnnamedFiles());  // of an attempt that failed: its names are needed again
   storage::Manifest next;
   next.checkpoint = cut.applied;
   next.next_shard = cut.next_shard;

@@ -65,7 +65,7 @@ class StoreTest : public ::testing::Test {
   std::shared_ptr<arrow::Schema> schema_ = TestSchema(kDimension);
   MemoryFileSystem disk_;
   FaultFileSystem fs_{disk_};
-  Logger logger_{{.level = LogLevel::kError}};
+  Logger logger_{{.level = LogLevel::kError, .sink = [](std::string_view) {}}};  // failures are injected here on purpose
   Metrics metrics_;
   std::unique_ptr<Store> store_;
   Random random_{11};
@@ -147,6 +147,24 @@ TEST_F(StoreTest, ACheckpointCutsTheLogAndReplaysNothing) {
   ASSERT_TRUE(store_->Checkpoint().ok());
   Reopen();
   EXPECT_EQ(Rows("a").size(), 201u);
+}
+
+TEST_F(StoreTest, ACheckpointThatFailedCanBeTriedAgain) {
+  Open();
+  ASSERT_TRUE(Put("a", {{1, RandomVector(random_, kDimension), "one"}, {1, RandomVector(random_, kDimension), "two"}}).ok());
+  const auto before = Rows("a");
+  for (uint64_t nth = 1; nth <= 8; ++nth) {
+    fs_.FailCall(FileCall::kWrite, nth, FaultKind::kNoSpace);
+    const Status status = store_->Checkpoint();
+    fs_.Heal();
+    if (status.ok()) {
+      break;
+    }
+    EXPECT_EQ(Rows("a"), before);
+  }
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  Reopen();
+  EXPECT_EQ(Rows("a"), before);
 }
 
 TEST_F(StoreTest, AFailedFsyncStopsWritesAndReadsGoOn) {
