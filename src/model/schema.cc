@@ -38,6 +38,7 @@ Status CheckColumns(const arrow::Schema& schema) {
                            std::to_string(schema.num_fields()));
   }
   std::unordered_set<std::string_view> names;
+  arrow::util::InitializeUTF8();  // once per process, else ValidateUTF8 accepts anything
   for (int i = 0; i < schema.num_fields(); ++i) {
     const arrow::Field& field = *schema.field(i);
     if (field.name().empty()) {

@@ -130,6 +130,11 @@ Result<ScanRequest> ReadScan(const simdjson::dom::object& object) {
   return request;
 }
 
+bool IsUtf8(std::string_view text) {
+  arrow::util::InitializeUTF8();  // once per process, else ValidateUTF8 accepts anything
+  return arrow::util::ValidateUTF8(text);
+}
+
 bool IsJson(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && text[first] == '{';
@@ -140,7 +145,7 @@ bool IsJson(std::string_view text) {
 Result<std::variant<ScanRequest, SearchRequest>> ParseTicket(std::string_view ticket) {
   using Ticket = std::variant<ScanRequest, SearchRequest>;
   if (!IsJson(ticket)) {
-    if (!arrow::util::ValidateUTF8(reinterpret_cast<const uint8_t*>(ticket.data()), static_cast<int64_t>(ticket.size()))) {
+    if (!IsUtf8(ticket)) {
       return InvalidArgument(std::string(kTicket) + ": neither a JSON object nor a dataset name in UTF-8");
     }
     if (ticket.size() > limits::kNameSizeMaxBytes) {

@@ -69,6 +69,7 @@ TEST(ParseTicket, RefusesBadJson) {
                              "{\"name\":\"a\",\"limit\":\"x\"}", "{\"name\":\"a\",\"limit\":1.5}", "{\"name\":\"a\",\"limit\":[]}", "{\"a\":tru}", "{\"a\":01}",
                              "{\"a\":1e400}", "{\"a\":[1,2}", "{\"name\":\"\xff\"}", "{\"search\":5}", "{\"search\":[]}", "{\"name\":\"a\",\"filters\":5}",
                              "{\"name\":\"a\",\"filters\":[5]}"}) {
+    SCOPED_TRACE(ticket);
     ExpectInvalid(ParseTicket(ticket), "invalid ticket format");
   }
   ExpectInvalid(ParseTicket("\xff\xfe"), "invalid ticket format");
