@@ -200,6 +200,7 @@ def test_listings_and_namespaces(client: LongbowClient, fake: FakeTransport) -> 
     schema = pa.schema([("vector", pa.list_(pa.float32(), 4))], metadata={"longbow.metric": "cosine"})
     fake.known = [DatasetInfo("b", 2, 20), DatasetInfo("a", 1, 10, schema)]
     assert [info.name for info in client.list()] == ["a", "b"]
+    assert fake.actions == []
     info = client.info("a")
     assert (info.rows, info.dimension, info.metric) == (1, 4, "cosine")
     assert (client.info("b").dimension, client.info("b").metric) == (None, None)
@@ -209,6 +210,9 @@ def test_listings_and_namespaces(client: LongbowClient, fake: FakeTransport) -> 
         "ListNamespaces": [b'{"count":2,"namespaces":["ns1","default"]}'],
         "ForceSnapshot": [b"{}"],
     }
+    fake.known += [DatasetInfo("ns1", 0, 0), DatasetInfo("empty", 0, 0)]
+    assert [info.name for info in client.list()] == ["a", "b", "empty"]
+    fake.actions.clear()
     client.create_namespace("ns1")
     assert client.list_namespaces() == ["default", "ns1"]
     client.delete_namespace("ns1")

@@ -261,6 +261,7 @@ def test_namespaces(live: LongbowClient, name: str) -> None:
         live.create_namespace(name)
     live.insert(f"{name}/docs", VECTORS[:5], ids=range(5))
     assert live.search(f"{name}/docs", VECTORS[2], k=1)[0].id == 2
+    assert [i.name for i in live.list() if name in i.name] == [f"{name}/docs"]
     live.delete_dataset(f"{name}/docs")
     live.delete_namespace(name)
     assert name not in live.list_namespaces()

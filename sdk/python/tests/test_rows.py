@@ -158,7 +158,7 @@ def fixed(values: list[Any], dimension: int = 2) -> pa.Table:
         ([{"vector": [1.0]}, {"id": 2}], "row 1: no vector"),
         ({"vector": [[1.0, float("nan")]]}, "row 0: a vector element is NaN or infinite"),
         ({"vector": [[1.0], [float("inf")]]}, "row 1: a vector element is NaN"),
-        ({"vector": [[1e39]]}, "row 0: a vector element is NaN or infinite .as float"),
+        ({"vector": [[1e39]]}, "row 0: a vector element is NaN or infinite as float32"),
         ({"vector": [["a", "b"]]}, "row 0: expected numbers, got str 'a'"),
         ({"vector": [["1", "2"]]}, "row 0: expected numbers, got str '1'"),
         ({"vector": [[1.0, None]]}, "row 0: expected numbers, got NoneType"),

@@ -283,6 +283,10 @@ class LongbowClient:
     def list(self, *, timeout_s: float | None = None) -> builtins.list[DatasetInfo]:
         """All datasets with their row counts, by name."""
         found = self._call(lambda t, left: t.datasets(left), self._timeout_s, timeout_s)
+        # The listing names namespaces too, as entries without rows or columns.
+        if any(info.schema is None and info.rows == 0 for info in found):
+            namespaces = set(self.list_namespaces(timeout_s=timeout_s))
+            found = [info for info in found if info.schema is not None or info.rows or info.name not in namespaces]
         return sorted(found, key=lambda info: info.name)
 
     def info(self, dataset: str, *, timeout_s: float | None = None) -> DatasetInfo:

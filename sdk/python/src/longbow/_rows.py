@@ -287,12 +287,13 @@ class _Shaper:
             flags = values.is_null().to_numpy(zero_copy_only=False).reshape(-1, dimension).any(axis=1)
             self._refuse(name, flags, "a vector element is null")
         if pa.types.is_floating(values.type):
-            finite = np.isfinite(values.to_numpy(zero_copy_only=False))
+            elements = values.to_numpy(zero_copy_only=False)
+            finite = np.isfinite(elements)
             if not finite.all():
                 self._refuse(
                     name,
                     ~finite.reshape(-1, dimension).all(axis=1),
-                    f"a vector element is NaN or infinite (as {values.type})",
+                    f"a vector element is NaN or infinite as {elements.dtype}",
                 )
         return pa.FixedSizeListArray.from_arrays(values, dimension)
 
