@@ -1,5 +1,6 @@
 #include "net/door_call.h"
 
+#include <atomic>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -47,8 +48,13 @@ struct KeptBytes {
 
 // A message on its way out: its pieces stay alive until the transport has sent or dropped it.
 struct Outgoing {
+  ~Outgoing() { passed.load(std::memory_order_acquire); }
+
   uint8_t prefix[MessageAssembler::kPrefixSizeBytes] = {};
   Message pieces;
+  // The sending thread's writes happen before the releasing thread's. The transport's lock says the same, but where
+  // ThreadSanitizer cannot see it.
+  std::atomic<bool> passed{false};
 };
 
 // Passes ownership of `outgoing` to the transport.
@@ -61,6 +67,7 @@ size_t Pass(const door_call* call, const door_head* head, std::unique_ptr<Outgoi
   for (const Slice& piece : outgoing->pieces) {
     slices.push_back({piece.data(), piece.size()});
   }
+  outgoing->passed.store(true, std::memory_order_release);
   const door_message message{slices.data(), slices.size(), outgoing.release(),
                              [](void* owner) { std::unique_ptr<Outgoing>(static_cast<Outgoing*>(owner)).reset(); }};
   return door_call_send(call, head, &message, end);
@@ -68,9 +75,11 @@ size_t Pass(const door_call* call, const door_head* head, std::unique_ptr<Outgoi
 
 }  // namespace
 
-DoorCall::DoorCall(door_call* call, const door_request& request, size_t message_max_bytes, std::shared_ptr<ReceiveBudget> budget)
+DoorCall::DoorCall(door_call* call, const door_request& request, size_t message_max_bytes, std::shared_ptr<ReceiveBudget> budget,
+                   std::atomic<size_t>& calls_open)
     : call_(call),
       budget_(std::move(budget)),
+      calls_open_(calls_open),
       head_([&request] {
         Head head;
         head.method = View(request.method);
@@ -88,6 +97,7 @@ DoorCall::DoorCall(door_call* call, const door_request& request, size_t message_
         return head;
       }()),
       assembler_(head_.grpc ? MessageAssembler::Framing::kGrpc : MessageAssembler::Framing::kWholeBody, message_max_bytes, budget_) {
+  calls_open_.fetch_add(1, std::memory_order_relaxed);
   if (head_.timeout) {
     door_call_deadline(call_, static_cast<uint64_t>(head_.timeout->count()));
   }
@@ -297,6 +307,7 @@ void DoorCall::OnClose(int why) {
   if (handler != nullptr) {
     handler->OnClose(late_ ? StatusCode::kDeadlineExceeded : why == DOOR_COMPLETE ? StatusCode::kOk : StatusCode::kCancelled);
   }
+  calls_open_.fetch_sub(1, std::memory_order_release);
 }
 
 }  // namespace longbow::net

@@ -1,8 +1,11 @@
 // net::Server on the C ABI of door.h.
-#include <csignal>
-#include <cstring>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
 #include <utility>
 
+#include "base/check.h"
 #include "net/door.h"
 #include "net/door_call.h"
 #include "net/receive_budget.h"
@@ -43,13 +46,17 @@ class DoorServer final : public Server {
 
   uint16_t port() const override { return door_port(door_); }
   size_t connections() const override { return door_connections(door_); }
-  void Stop(std::chrono::milliseconds grace) override { door_stop(door_, Milliseconds(grace)); }
+  void Stop(std::chrono::milliseconds grace) override {
+    door_stop(door_, Milliseconds(grace));
+    // What callers rely on: nothing of theirs is in use any more.
+    LB_CHECK(calls_open_.load(std::memory_order_acquire) == 0);
+  }
 
  private:
   // An exception that left a callback would unwind into Rust: noexcept makes it end the process here, with a trace.
   static void* OnCall(void* context, door_call* call, const door_request* request) noexcept {
-    const auto& server = *static_cast<const DoorServer*>(context);
-    const auto made = std::make_shared<DoorCall>(call, *request, server.message_max_bytes_, server.budget_);
+    auto& server = *static_cast<DoorServer*>(context);
+    const auto made = std::make_shared<DoorCall>(call, *request, server.message_max_bytes_, server.budget_, server.calls_open_);
     made->Begin(server.factory_);
     return made.get();
   }
@@ -65,6 +72,7 @@ class DoorServer final : public Server {
   const HandlerFactory factory_;
   const size_t message_max_bytes_;
   const std::shared_ptr<ReceiveBudget> budget_;
+  std::atomic<size_t> calls_open_{0};
   door* door_ = nullptr;  // set once by Listen
 };
 

@@ -80,9 +80,9 @@ def under_attack(server, grow_mb: float = 40, cpu_s: float = 2.0):
         good.thread.join()
     assert server.alive()
     assert good.failures == []
-    assert good.longest_s < 1.5, f"a good client waited {good.longest_s:.1f} s"
-    assert good.peak_mb - before_mb < grow_mb, f"grew by {good.peak_mb - before_mb:.0f} MB"
-    assert server.cpu_s() - before_cpu < cpu_s, f"used {server.cpu_s() - before_cpu:.1f} s of CPU"
+    assert good.longest_s < 1.5 * server.slack, f"a good client waited {good.longest_s:.1f} s"
+    assert good.peak_mb - before_mb < grow_mb * server.slack, f"grew by {good.peak_mb - before_mb:.0f} MB"
+    assert server.cpu_s() - before_cpu < cpu_s * server.slack, f"used {server.cpu_s() - before_cpu:.1f} s of CPU"
 
 
 class TestHeaders:
@@ -110,10 +110,10 @@ class TestHeaders:
         with under_attack(echo, grow_mb=10, cpu_s=0.5), Connection(echo.port) as raw:
             taken = raw.send(preface() + frame(HEADERS, 0, 1, head()))
             rounds = 0
-            while taken and rounds < 300:
+            while taken and rounds < 2000:
                 taken = raw.send(frame(CONTINUATION, 0, 1) * 1000)
                 rounds += 1
-            assert rounds < 300, "300,000 empty frames were swallowed"
+            assert rounds < 2000, "two million empty frames were swallowed"
 
     def test_hpack_bomb(self, echo):
         """A few bytes that stand for 4 KB each, out of the dynamic table."""

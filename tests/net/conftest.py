@@ -20,10 +20,15 @@ BUILD_DIR = Path(os.environ.get("LONGBOW_BUILD_DIR", Path(__file__).parents[2] /
 class EchoServer:
     """One server process on a free port of 127.0.0.1."""
 
+    # Sanitizers keep freed memory and take their own, and are slow: limits on memory and time are multiplied by this.
+    slack = 1
+
     def __init__(self, **options: object):
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         binary = BUILD_DIR / "test" / "net_echo_server"
         assert binary.exists(), f"{binary} is not built: build the target net_echo_server, or set LONGBOW_BUILD_DIR"
+        if any(name in binary.read_bytes() for name in (b"__asan_init", b"__tsan_init")):
+            self.slack = 4
         self.process = subprocess.Popen([binary, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         assert line.startswith("listening "), f"the server did not start: {self.process.stderr.read()}"
