@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import flight_calls as fc
@@ -113,7 +114,7 @@ def test_histograms_are_consistent(server, client, dataset):
         for labels, points in series.items():
             points.sort()
             assert points[-1][0] == float("inf"), f"{name}{labels} has no +Inf bucket"
-            assert all(a[1] <= b[1] for a, b in zip(points, points[1:], strict=True)), f"{name}{labels} decreases"
+            assert all(a[1] <= b[1] for a, b in itertools.pairwise(points)), f"{name}{labels} decreases"
 
 
 def test_keep_alive(server):

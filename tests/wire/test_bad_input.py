@@ -219,7 +219,7 @@ def test_columns_of_any_type_in_exchange_search(raw, loaded, state):
     )
     nan = fc.vector_array(np.array([[1, np.nan, 2, 3]], np.float32))
     raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": nan})).expect(
-        "INVALID_ARGUMENT", "query_vector"
+        "INVALID_ARGUMENT", "query", "NaN"
     )
 
 

@@ -135,6 +135,19 @@ def test_numbers_may_be_bare_and_op_is_an_alias(client, filled, rows, points):
     check(client, filled, points, [{"field": "i64", "op": "eq", "value": 7}], {7})
 
 
+def test_numbers_beyond_the_columns_range_are_compared_as_numbers(client, filled, points):
+    everything = set(range(ROWS))
+    for field, op, value, expected in [
+        ("u8", "<", 300, everything),
+        ("u8", ">=", -1, everything),
+        ("u8", "=", 300, set()),
+        ("i8", ">", 1000, set()),
+        ("i64", "<", "9" * 30, everything),
+        ("i64", ">", "9" * 30, set()),
+    ]:
+        check(client, filled, points, [leaf(field, op, value)], expected)
+
+
 def test_bool_column(client, filled, rows, points):
     for text, meaning in (("true", True), ("false", False)):
         check(
@@ -242,8 +255,6 @@ def test_unknown_column(raw, filled, points):
         ("i64", "10,20", 'invalid int64 value "10,20" for field i64'),
         ("i64", "abc", 'invalid int64 value "abc" for field i64'),
         ("f32", "x", 'invalid float32 value "x" for field f32'),
-        ("u8", "300", '"300" for field u8'),
-        ("i64", "1" * 40, "for field i64"),
         ("day", "yesterday", "for field day"),
     ],
 )

@@ -12,24 +12,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-from longbow_server import sanitized, wait_until
+from longbow_server import LongbowServer, sanitized, wait_until
 
 MB = 1_000_000
 # Freed memory that the allocator keeps for the next request is no leak; this much may stay.
 KEPT_MB = 150
 
 
-@pytest.fixture
-def big(make_server, rng):
-    """A server with 200 MB to scan."""
-    server = make_server()
-    batch = fc.vector_table(rng.random((16_384, 768), np.float32)).to_batches()[0]
+@pytest.fixture(scope="module")
+def big_server(tmp_path_factory):
+    """A server with 200 MB to scan, for all tests of this file."""
+    server = LongbowServer(tmp_path_factory.mktemp("big") / "data").start()
+    batch = fc.vector_table(np.random.default_rng(1).random((16_384, 768), np.float32)).to_batches()[0]
     with flight.connect(server.data_uri) as client:
         for i in range(4):
             ids = pa.array(np.arange(i * batch.num_rows, (i + 1) * batch.num_rows))
             fc.put(client, "big", pa.record_batch([ids, batch["vector"]], names=["id", "vector"]))
-    server.batch_bytes = batch.nbytes
-    return server
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def big(big_server, request):
+    request.node.longbow_servers = [big_server]
+    yield big_server
+    assert big_server.alive()
+    with flight.connect(big_server.data_uri) as client:
+        assert fc.row_count(client, "big") == 65_536
 
 
 def memory_back(server, before: int, allowed_mb: float, what: str) -> None:
@@ -67,7 +76,6 @@ def test_cancelled_scans_leave_nothing(big):
             del reader
         gc.collect()
         memory_back(big, before, KEPT_MB, "20 cancelled scans")
-        assert fc.row_count(client, "big") == 65_536
         assert big.descriptors() <= descriptors + 2
 
 
