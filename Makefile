@@ -13,16 +13,22 @@ help: ## Show this list
 bootstrap: ## Install what a Debian 12 machine lacks to build and test (says what it does; nothing if all is there)
 	@tools/bootstrap build test
 
-build: ## Build build/release/bin/longbow (PRESET=dev, asan-ubsan or tsan for another build)
+.PHONY: configure build-all
+configure:
 	@tools/bootstrap build
 	@cmake --preset $(PRESET) >build/cmake-$(PRESET).log || { cat build/cmake-$(PRESET).log; exit 1; }
+
+build: configure ## Build build/release/bin/longbow (PRESET=dev, asan-ubsan or tsan for another build)
+	cmake --build build/$(PRESET) --parallel $(JOBS) --target longbow
+
+build-all: configure
 	cmake --build build/$(PRESET) --parallel $(JOBS)
 
-test: build ## Build and run all tests; ends with "N passed, N failed, N skipped"
+test: build-all ## Build and run all tests; ends with "N passed, N failed, N skipped"
 	@tools/bootstrap test
 	@$(VENV)/python tools/run_tests --preset $(PRESET) --isa auto
 
-test-isa: build ## Run the whole suite once for each instruction set of this CPU
+test-isa: build-all ## Run the whole suite once for each instruction set of this CPU
 	@tools/bootstrap test
 	@$(VENV)/python tools/run_tests --preset $(PRESET) --isa all
 
@@ -41,11 +47,12 @@ fmt: ## Format C++ and Python in place
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix --select I
 
-bench: build ## Build and run the microbenchmarks (x_bench.cc beside the code)
+bench: configure ## Build and run the microbenchmarks (x_bench.cc beside the code)
 	@$(VENV)/python tools/run_bench $(PRESET)
 
+demo: export TEXT := $(value TEXT)
 demo: build ## Load real data, ask, kill -9, recover, measure; TEXT="..." embeds a question of yours and searches
-	@demo/run $(if $(TEXT),"$(TEXT)")
+	@demo/run $${TEXT:+"$$TEXT"}
 
 dist: build ## Make dist/longbow-<version>-linux-<arch>.tar.gz, which runs on a bare Debian 12
 	@$(VENV)/python tools/make_dist
