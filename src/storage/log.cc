@@ -50,7 +50,9 @@ class CommittingLog final : public Log {
     {
       MutexLock lock(mu_);
       if (!stopped_) {
-        Waiting waiting{.summed = {.record = std::move(record), .body_crc = body_crc}, .size = size, .caller = {.done = std::move(done)}};
+        Waiting waiting{.summed = {.record = std::move(record), .body_crc = body_crc},
+                        .size = size,
+                        .caller = {.done = std::move(done)}};
         waiting.caller.refused = Admit(size);
         if (waiting.caller.refused.ok()) {
           last_lsn_ = last_lsn_.Next();

@@ -63,8 +63,9 @@ struct LogStats {
 
 class Log {
  public:
-  // Opens or creates the log in `directory` (whose parent exists, durably) and calls `replay` for every whole record with lsn > `after`, in order; each
-  // body is one slice, aligned to 64 bytes, owned by it. Memory: one record and a fixed window.
+  // Opens or creates the log in `directory` (whose parent exists, durably) and calls `replay` for every whole record with
+  // lsn > `after`, in order; each body is one slice, aligned to 64 bytes, that owns its bytes. Memory: one record and a
+  // fixed window.
   // A torn tail (bytes of a write that was never acknowledged) is cut off. Damage before the last acknowledged record, a
   // gap, or a newer format: DATA_LOSS / FAILED_PRECONDITION with file, offset and what to do; nothing is changed then.
   static Result<std::unique_ptr<Log>> Open(FileSystem& fs, std::string directory, LogOptions options, Lsn after,

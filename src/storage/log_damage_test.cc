@@ -94,6 +94,11 @@ class LogDamage : public ::testing::Test {
   uint64_t replayed_ = 0;
 };
 
+// The record header that stands at `offset` of a file's content, to read and to overwrite.
+std::span<uint8_t, kRecordHeaderBytes> HeaderAt(std::string& content, size_t offset) {
+  return std::span<uint8_t, kRecordHeaderBytes>(reinterpret_cast<uint8_t*>(content.data()) + offset, kRecordHeaderBytes);
+}
+
 TEST_F(LogDamage, EveryFlippedByteIsSeenWhileTheMarkIsIntact) {
   uint64_t refused = 0;
   for (const auto& [name, content] : good_) {
@@ -103,7 +108,8 @@ TEST_F(LogDamage, EveryFlippedByteIsSeenWhileTheMarkIsIntact) {
       Restore(bad);
       const Result<std::unique_ptr<Log>> log = Open();
       if (log.ok()) {
-        ASSERT_TRUE(name == log_names_.back() || name == "COMMITTED") << "only after the last record nothing is lost; offset " << offset;
+        ASSERT_TRUE(name == log_names_.back() || name == "COMMITTED")
+            << "only after the last record nothing is lost; offset " << offset;
         ASSERT_EQ(replayed_, kRecords) << "an acknowledged record is lost; offset " << offset;
       } else {
         ASSERT_EQ(log.status().code(), StatusCode::kDataLoss) << log.status().ToString();
@@ -208,8 +214,9 @@ TEST_F(LogDamage, RepairByNameCutsADamagedEndAndNothingElse) {
 
 TEST_F(LogDamage, NewerFormatsAreNamedAsSuch) {
   Files newer = good_;
-  LogFileHeader file_header =
-      *DecodeLogFileHeader(std::span<const uint8_t, kLogFileHeaderBytes>(reinterpret_cast<const uint8_t*>(newer[log_names_.front()].data()), kLogFileHeaderBytes));
+  std::array<uint8_t, kLogFileHeaderBytes> old_bytes;
+  std::copy_n(newer[log_names_.front()].begin(), old_bytes.size(), old_bytes.begin());
+  LogFileHeader file_header = *DecodeLogFileHeader(old_bytes);
   const uint64_t salt = file_header.salt;
   file_header.version = 2;
   const auto bytes = Encode(file_header);
@@ -217,11 +224,10 @@ TEST_F(LogDamage, NewerFormatsAreNamedAsSuch) {
   ExpectRefused(newer, StatusCode::kFailedPrecondition, {log_names_.front(), "format 2", "newer version"});
 
   newer = good_;
-  auto* record = reinterpret_cast<uint8_t*>(newer[log_names_.front()].data()) + kLogFileHeaderBytes;
-  const std::span<uint8_t, kRecordHeaderBytes> span(record, kRecordHeaderBytes);
-  RecordHeader header = *DecodeRecordHeader(span, salt);
+  const auto record = HeaderAt(newer[log_names_.front()], kLogFileHeaderBytes);
+  RecordHeader header = *DecodeRecordHeader(record, salt);
   header.version = 2;
-  Encode(header, salt, span);
+  Encode(header, salt, record);
   ExpectRefused(newer, StatusCode::kFailedPrecondition, {log_names_.front(), "format 2", "offset 64"});
 }
 
@@ -250,7 +256,8 @@ TEST_F(LogDamage, RecordsAfterATornOneOfTheSameGroupAreTornToo) {
   std::vector<size_t> offsets;
   for (uint64_t lsn = 1; lsn <= 3; ++lsn) {
     const std::string body = BodyOf(lsn);
-    RecordHeader header{.lsn = {lsn}, .synced_lsn = {0}, .index = {7}, .body_size = body.size(), .body_crc = Crc32c(0, body.data(), body.size())};
+    const RecordHeader header{.lsn = {lsn}, .synced_lsn = {0}, .index = {7}, .body_size = body.size(),
+                              .body_crc = Crc32c(0, body.data(), body.size())};
     std::array<uint8_t, kRecordHeaderBytes> bytes;
     Encode(header, file_header.salt, bytes);
     offsets.push_back(file.size());
@@ -263,12 +270,12 @@ TEST_F(LogDamage, RecordsAfterATornOneOfTheSameGroupAreTornToo) {
   EXPECT_EQ(replayed_, 1u);
   // The same bytes, but the third was written when the second was durable: damage.
   Files bad = files;
-  const std::string body = BodyOf(3);
-  const std::span<uint8_t, kRecordHeaderBytes> third(reinterpret_cast<uint8_t*>(bad[LogFileName({1})].data()) + offsets[2], kRecordHeaderBytes);
+  const auto third = HeaderAt(bad[LogFileName({1})], offsets[2]);
   RecordHeader header = *DecodeRecordHeader(third, file_header.salt);
   header.synced_lsn = {2};
   Encode(header, file_header.salt, third);
-  ExpectRefused(bad, StatusCode::kDataLoss, {"hole", "record 2", "offset " + std::to_string(offsets[1]), "offset " + std::to_string(offsets[2])});
+  ExpectRefused(bad, StatusCode::kDataLoss,
+                {"hole", "record 2", "offset " + std::to_string(offsets[1]), "offset " + std::to_string(offsets[2])});
 }
 
 }  // namespace

@@ -63,7 +63,9 @@ std::optional<Lsn> DecodeCommitMarks(std::string_view content);
 std::string LogFileName(Lsn first_lsn);
 std::optional<Lsn> ParseLogFileName(std::string_view name);
 
-inline uint64_t PaddedSize(uint64_t body_size) { return (body_size + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment; }
+inline uint64_t PaddedSize(uint64_t body_size) {
+  return (body_size + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
+}
 inline uint64_t RecordSize(uint64_t body_size) { return kRecordHeaderBytes + PaddedSize(body_size); }
 
 uint32_t BodyCrc(const Slices& body);

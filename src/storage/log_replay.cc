@@ -136,7 +136,8 @@ class Replayer {
   // Torn or damaged? Torn only if nothing says that this record was ever durable.
   Status JudgeBadItem(LogFileReader& reader, const LogFileEntry& entry, uint64_t offset, const LogItem& item, bool last) {
     const Lsn lsn = contents_.last_lsn.Next();
-    const std::string what = At(entry.path, offset) + item.defect + ", where record " + std::to_string(lsn.value) + " belongs; ";
+    const std::string what =
+        At(entry.path, offset) + item.defect + ", where record " + std::to_string(lsn.value) + " belongs; ";
     if (!last) {
       return DataLoss(what + "newer log files follow; " + kAdvice);
     }

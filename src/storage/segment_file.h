@@ -28,6 +28,7 @@ Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path, con
                                     const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
 
 // Reads a file back, in order, after checking size and checksum. DATA_LOSS names file, expected and got.
-Result<std::vector<std::shared_ptr<arrow::RecordBatch>>> ReadSegmentFile(FileSystem& fs, const std::string& path, const FileDigest& digest);
+Result<std::vector<std::shared_ptr<arrow::RecordBatch>>> ReadSegmentFile(FileSystem& fs, const std::string& path,
+                                                                         const FileDigest& digest);
 
 }  // namespace longbow::storage

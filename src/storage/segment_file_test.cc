@@ -221,7 +221,8 @@ TEST(SegmentFile, RefusesWhatItCouldNotBringBack) {
                             TypeCase{arrow::fixed_size_list(arrow::int8(), 0), "[[]]"}}) {
     MemoryFileSystem fs;
     const auto schema = arrow::schema({arrow::field("c", c.type)});
-    const Status status = WriteSegmentFile(fs, kPath, schema, {arrow::RecordBatch::Make(schema, 1, {FromJson(c.type, c.json)})}).status();
+    const auto batch = arrow::RecordBatch::Make(schema, 1, {FromJson(c.type, c.json)});
+    const Status status = WriteSegmentFile(fs, kPath, schema, {batch}).status();
     EXPECT_EQ(status.code(), StatusCode::kInternal) << c.type->ToString();
     EXPECT_NE(status.message().find(kPath), std::string_view::npos);
   }
