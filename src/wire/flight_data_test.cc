@@ -1,6 +1,10 @@
 #include "wire/flight_data.h"
 
 #include <arrow/io/memory.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <thread>
 
 #include "base/limits.h"
 #include "flight.pb.h"
@@ -170,6 +174,28 @@ TEST(BatchDecoder, ReadsDictionariesReplacedAndExtended) {
   }
 }
 
+TEST(BatchDecoder, TurnsForeignByteOrder) {
+  const auto schema = arrow::schema({arrow::field("a", arrow::int64())})->WithEndianness(arrow::Endianness::Big);
+  const auto rows = arrow::RecordBatch::Make(schema, 1, {FromJson(arrow::int64(), {1})});
+  const auto batches = Decode(ArrowStream({rows}, arrow::ipc::IpcWriteOptions::Defaults()), 50);
+  ASSERT_TRUE(batches.ok()) << batches.status().ToString();
+  EXPECT_EQ(static_cast<const arrow::Int64Array&>(*(*batches)[0].rows->column(0)).Value(0), int64_t{1} << 56);
+  CheckBatch((*batches)[0], (*batches)[0].rows);
+}
+
+TEST(BatchDecoder, BoundsLengthsWithoutBytes) {
+  const auto rows = arrow::RecordBatch::Make(arrow::schema({arrow::field("n", arrow::null())}), limits::kBatchRowsMax + 1,
+                                             {std::make_shared<arrow::NullArray>(limits::kBatchRowsMax + 1)});
+  EXPECT_NE(DecodeError(ArrowStream({rows}, arrow::ipc::IpcWriteOptions::Defaults())).message().find("rows: at most"), std::string_view::npos);
+  const auto child = std::make_shared<arrow::NullArray>(int64_t{1} << 40);
+  const auto type = arrow::fixed_size_list(arrow::null(), 1 << 20);
+  const auto list = std::make_shared<arrow::FixedSizeListArray>(type, int64_t{1} << 20, child);
+  const auto nested = arrow::RecordBatch::Make(arrow::schema({arrow::field("n", type)}), int64_t{1} << 20, {list});
+  auto wide = arrow::ipc::IpcWriteOptions::Defaults();
+  wide.allow_64bit = true;
+  EXPECT_NE(DecodeError(ArrowStream({nested}, wide)).message().find("an array claims"), std::string_view::npos);
+}
+
 TEST(BatchDecoder, RefusesMessagesInTheWrongPlace) {
   const auto plain = ArrowStream({SampleBatch(3, 2, false)}, arrow::ipc::IpcWriteOptions::Defaults());
   const auto coded = ArrowStream({DictionaryBatch({"a"}, {0})}, arrow::ipc::IpcWriteOptions::Defaults());
@@ -263,6 +289,24 @@ TEST(BlockCache, RecyclesWithinItsBound) {
     auto sized = cache->Allocate(size);
     std::memset(sized->mutable_data(), 1, size);
   }
+}
+
+TEST(BlockCache, SharedByThreads) {
+  const auto cache = BlockCache::Make(4 << 20);
+  std::vector<std::thread> threads;
+  for (uint8_t mark = 1; mark <= 4; ++mark) {
+    threads.emplace_back([&cache, mark] {
+      for (size_t i = 0; i < 500; ++i) {
+        const auto block = cache->Allocate(65'536 + i % 7 * 100'000);
+        std::memset(block->mutable_data(), mark, static_cast<size_t>(block->size()));
+        EXPECT_EQ(block->data()[block->size() - 1], mark);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_LE(cache->kept_bytes(), size_t{4} << 20);
 }
 
 // What BatchEncoder sends, as a client reads it.

@@ -1,5 +1,6 @@
-// FlightData as protobuf, field by field: bodies stay where the transport put them.
-#include "flight.pb.h"
+// FlightData as protobuf, field by field: bodies stay where the transport put them. FlightDescriptor by hand too, because
+// libprotobuf writes to stderr what it thinks of bad input.
+#include <arrow/util/utf8.h>
 
 #include "base/limits.h"
 #include "wire/flight_data.h"
@@ -8,58 +9,82 @@
 namespace longbow::wire {
 namespace {
 
-// Field numbers of FlightData and PutResult.
+// Field numbers of FlightData, FlightDescriptor and PutResult.
 constexpr uint64_t kDescriptor = 1;
 constexpr uint64_t kDataHeader = 2;
 constexpr uint64_t kAppMetadata = 3;
 constexpr uint64_t kDataBody = 1000;
+constexpr uint64_t kDescriptorType = 1;
+constexpr uint64_t kDescriptorCommand = 2;
+constexpr uint64_t kDescriptorPath = 3;
 constexpr uint32_t kPutResultMetadata = 1;
 
-Result<Descriptor> ParseDescriptor(const std::string& bytes) {
-  arrow::flight::protocol::FlightDescriptor parsed;
-  if (!parsed.ParseFromString(bytes)) {
-    return InvalidArgument("malformed FlightData: bad flight descriptor");
-  }
-  Descriptor descriptor;
-  if (parsed.type() == arrow::flight::protocol::FlightDescriptor::PATH) {
-    descriptor.type = Descriptor::Type::kPath;
-  } else if (parsed.type() == arrow::flight::protocol::FlightDescriptor::CMD) {
-    descriptor.type = Descriptor::Type::kCommand;
-  }
-  descriptor.command = parsed.cmd();
-  descriptor.path.assign(parsed.path().begin(), parsed.path().end());
-  return descriptor;
-}
+Status Malformed(const std::string& detail) { return InvalidArgument("malformed FlightData: " + detail); }
 
-Status ParseBytesField(ProtobufCursor& in, uint64_t field, FlightData* data) {
-  uint64_t size = 0;
-  if (!in.Varint(&size) || size > in.left()) {
-    return InvalidArgument("malformed FlightData: truncated field " + std::to_string(field));
-  }
-  std::string bytes;
-  switch (field) {
-    case kDescriptor: {
-      in.Copy(size, &bytes);
-      LB_ASSIGN(data->descriptor, ParseDescriptor(bytes));
-      break;
+// Calls on_varint(field, value) and on_bytes(field, size, cursor) for every field of a message; on_bytes consumes exactly
+// `size` bytes, which are there. Other kinds are skipped.
+template <typename OnVarint, typename OnBytes>
+Status WalkFields(const Slices& message, OnVarint on_varint, OnBytes on_bytes) {
+  ProtobufCursor in(message);
+  while (!in.done()) {
+    uint64_t tag = 0;
+    uint64_t value = 0;
+    if (!in.Varint(&tag) || tag >> 3 == 0) {
+      return Malformed("bad field tag");
     }
-    case kDataHeader:
-      if (size > limits::kIpcHeaderSizeMaxBytes) {
-        return InvalidArgument("the data header is too large: at most " + std::to_string(limits::kIpcHeaderSizeMaxBytes) + " bytes, got " +
-                               std::to_string(size));
-      }
-      in.Copy(size, &data->header);
-      break;
-    case kAppMetadata:
-      in.Copy(size, &data->app_metadata.emplace());
-      break;
-    case kDataBody:
-      in.Take(size, &data->body);
-      break;
-    default:
-      in.Skip(size);
+    bool there = true;
+    switch (static_cast<FieldKind>(tag & 7)) {
+      case FieldKind::kVarint:
+        there = in.Varint(&value);
+        on_varint(tag >> 3, value);
+        break;
+      case FieldKind::kFixed64:
+        there = in.Skip(8);
+        break;
+      case FieldKind::kFixed32:
+        there = in.Skip(4);
+        break;
+      case FieldKind::kBytes:
+        there = in.Varint(&value) && value <= in.left();
+        if (there) {
+          LB_TRY(on_bytes(tag >> 3, static_cast<size_t>(value), in));
+        }
+        break;
+      default:
+        return Malformed("wire type " + std::to_string(tag & 7));
+    }
+    if (!there) {
+      return Malformed("truncated field " + std::to_string(tag >> 3));
+    }
   }
   return {};
+}
+
+Result<Descriptor> ParseDescriptor(const Slices& bytes) {
+  arrow::util::InitializeUTF8();  // once per process, else ValidateUTF8 accepts anything
+  Descriptor descriptor;
+  const auto on_varint = [&](uint64_t field, uint64_t value) {
+    if (field == kDescriptorType) {
+      descriptor.type = value == 1   ? Descriptor::Type::kPath
+                        : value == 2 ? Descriptor::Type::kCommand
+                                     : Descriptor::Type::kUnknown;
+    }
+  };
+  const auto on_bytes = [&](uint64_t field, size_t size, ProtobufCursor& in) -> Status {
+    if (field == kDescriptorCommand) {
+      in.Copy(size, &descriptor.command);
+    } else if (field == kDescriptorPath) {
+      in.Copy(size, &descriptor.path.emplace_back());
+      if (!arrow::util::ValidateUTF8(descriptor.path.back())) {
+        return Malformed("a path of the flight descriptor is not valid UTF-8");
+      }
+    } else {
+      in.Skip(size);
+    }
+    return {};
+  };
+  LB_TRY(WalkFields(bytes, on_varint, on_bytes));
+  return descriptor;
 }
 
 net::Message OneMetadataField(uint32_t field, std::string_view app_metadata) {
@@ -72,34 +97,33 @@ net::Message OneMetadataField(uint32_t field, std::string_view app_metadata) {
 
 Result<FlightData> ParseFlightData(const net::Message& message) {
   FlightData data;
-  ProtobufCursor in(message);
-  while (!in.done()) {
-    uint64_t tag = 0;
-    uint64_t ignored = 0;
-    if (!in.Varint(&tag) || tag >> 3 == 0) {
-      return InvalidArgument("malformed FlightData: bad field tag");
-    }
-    bool there = true;
-    switch (static_cast<FieldKind>(tag & 7)) {
-      case FieldKind::kVarint:
-        there = in.Varint(&ignored);
+  const auto on_bytes = [&](uint64_t field, size_t size, ProtobufCursor& in) -> Status {
+    Slices pieces;
+    switch (field) {
+      case kDescriptor: {
+        in.Take(size, &pieces);
+        LB_ASSIGN(data.descriptor, ParseDescriptor(pieces));
         break;
-      case FieldKind::kFixed64:
-        there = in.Skip(8);
+      }
+      case kDataHeader:
+        if (size > limits::kIpcHeaderSizeMaxBytes) {
+          return InvalidArgument("the data header is too large: at most " + std::to_string(limits::kIpcHeaderSizeMaxBytes) + " bytes allowed, got " +
+                                 std::to_string(size));
+        }
+        in.Copy(size, &data.header);
         break;
-      case FieldKind::kFixed32:
-        there = in.Skip(4);
+      case kAppMetadata:
+        in.Copy(size, &data.app_metadata.emplace());
         break;
-      case FieldKind::kBytes:
-        LB_TRY(ParseBytesField(in, tag >> 3, &data));
+      case kDataBody:
+        in.Take(size, &data.body);
         break;
       default:
-        return InvalidArgument("malformed FlightData: wire type " + std::to_string(tag & 7));
+        in.Skip(size);
     }
-    if (!there) {
-      return InvalidArgument("malformed FlightData: truncated field " + std::to_string(tag >> 3));
-    }
-  }
+    return {};
+  };
+  LB_TRY(WalkFields(message, [](uint64_t, uint64_t) {}, on_bytes));
   return data;
 }
 

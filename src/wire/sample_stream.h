@@ -4,7 +4,6 @@
 #include <arrow/api.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/api.h>
-#include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
@@ -12,6 +11,13 @@
 #include "wire/flight_data.h"
 
 namespace longbow::wire {
+
+// Test data that cannot be made is no test.
+inline void Must(const arrow::Status& status) {
+  if (!status.ok()) {
+    status.Abort();
+  }
+}
 
 // How a transport delivers bytes: in pieces of `piece` bytes, each with memory of its own.
 inline net::Message Cut(const std::string& bytes, size_t piece) {
@@ -33,7 +39,7 @@ inline std::string Flat(const Slices& slices) {
 inline std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataType>& type, const std::vector<std::optional<int64_t>>& values) {
   auto builder = *arrow::MakeBuilder(type);
   for (const auto& value : values) {
-    EXPECT_TRUE((value ? builder->AppendScalar(**arrow::MakeScalar(*value)->CastTo(type)) : builder->AppendNull()).ok());
+    Must((value ? builder->AppendScalar(**arrow::MakeScalar(*value)->CastTo(type)) : builder->AppendNull()));
   }
   return *builder->Finish();
 }
@@ -41,7 +47,7 @@ inline std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataT
 inline std::shared_ptr<arrow::Array> TextArray(const std::vector<std::optional<std::string>>& values, const std::shared_ptr<arrow::DataType>& type = arrow::utf8()) {
   arrow::StringBuilder builder;
   for (const auto& value : values) {
-    EXPECT_TRUE((value ? builder.Append(*value) : builder.AppendNull()).ok());
+    Must((value ? builder.Append(*value) : builder.AppendNull()));
   }
   auto array = *builder.Finish();
   if (type->id() == arrow::Type::STRING) {
@@ -51,11 +57,11 @@ inline std::shared_ptr<arrow::Array> TextArray(const std::vector<std::optional<s
   for (int64_t i = 0; i < array->length(); ++i) {
     const auto& text = static_cast<const arrow::StringArray&>(*array);
     if (text.IsNull(i)) {
-      EXPECT_TRUE(other->AppendNull().ok());
+      Must(other->AppendNull());
     } else if (type->id() == arrow::Type::LARGE_STRING) {
-      EXPECT_TRUE(static_cast<arrow::LargeStringBuilder&>(*other).Append(text.GetView(i)).ok());
+      Must(static_cast<arrow::LargeStringBuilder&>(*other).Append(text.GetView(i)));
     } else {
-      EXPECT_TRUE(static_cast<arrow::StringViewBuilder&>(*other).Append(text.GetView(i)).ok());
+      Must(static_cast<arrow::StringViewBuilder&>(*other).Append(text.GetView(i)));
     }
   }
   return *other->Finish();
@@ -106,9 +112,9 @@ inline std::vector<std::string> ArrowStream(const std::vector<std::shared_ptr<ar
   auto sink = *arrow::io::BufferOutputStream::Create();
   auto writer = *arrow::ipc::MakeStreamWriter(sink, batches[0]->schema(), options);
   for (const auto& batch : batches) {
-    EXPECT_TRUE(writer->WriteRecordBatch(*batch).ok());
+    Must(writer->WriteRecordBatch(*batch));
   }
-  EXPECT_TRUE(writer->Close().ok());
+  Must(writer->Close());
   arrow::io::BufferReader source(*sink->Finish());
   auto reader = arrow::ipc::MessageReader::Open(&source);
   std::vector<std::string> messages;
