@@ -24,10 +24,15 @@ struct ServerOptions {
   uint32_t connections_max = 10'000;
   uint32_t reset_streams_max = 1'000; // resets a connection may have pending before GOAWAY
   size_t message_max_bytes = 512u << 20;
-  size_t bytes_in_flight_max = 2u << 30;  // received and not yet handled or released, all connections together
-  std::chrono::milliseconds header_timeout{10'000};
-  std::chrono::milliseconds idle_timeout{0};          // 0 = none
-  std::chrono::milliseconds keepalive_time{7'200'000};
+  // Received bytes that calls and handlers hold, all connections together. At the limit a call in the middle of a message,
+  // and a new one that sends bytes, ends with RESOURCE_EXHAUSTED; a stream between two messages waits. Bytes that nobody
+  // read yet add at most a quarter of it, and 64 KiB and one frame per connection.
+  size_t bytes_in_flight_max = 2u << 30;
+  std::chrono::milliseconds header_timeout{10'000};   // TLS handshake, HTTP/2 preface, one head or header block
+  std::chrono::milliseconds idle_timeout{0};          // connection without a call; 0 = none
+  std::chrono::milliseconds keepalive_time{7'200'000};  // HTTP/2: nothing heard for so long: ping. 0 = never
+  // For the answer to a ping, and for the next byte that a connection waits for: the rest of a frame, an HTTP/1.1 body
+  // that is being read, room in the socket for what is to be sent.
   std::chrono::milliseconds keepalive_timeout{20'000};
 };
 
@@ -40,7 +45,7 @@ class Server {
 
   virtual uint16_t port() const = 0;
   virtual size_t connections() const = 0;
-  // No new connections and calls (GOAWAY); calls in flight may end until `grace` is over, then they are aborted.
+  // Not on a thread of the server, so not inside a callback. No new connections and calls (GOAWAY); calls in flight may end until `grace` is over, then they are aborted.
   // On return no callback runs any more.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
 };

@@ -282,7 +282,7 @@ class TestConnections:
             call.cancel()
 
     def test_idle_connections_are_closed_and_busy_ones_are_not(self, make_echo):
-        server = make_echo(idle_timeout_ms=500)
+        server = make_echo(idle_timeout_ms=500, keepalive_timeout_ms=1000)
         with server.channel() as channel, Connection(server.port) as raw:
             call = channel.stream_stream(SERVICE + "Hold")(iter([b"x"]))
             raw.send(preface())
@@ -297,6 +297,7 @@ class TestConnections:
             assert server.stats()[0] == 1
             call.cancel()
             web.close()
+            wait_until(lambda: server.stats() == (0, 0), timeout_s=4)
 
     def test_bytes_in_flight_are_limited(self, make_echo):
         """Messages that handlers hold count until they let go; a call too many is refused, the others go on."""

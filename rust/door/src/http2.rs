@@ -7,8 +7,8 @@ use http::Request;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -35,6 +35,22 @@ struct Traffic {
     grow: AtomicBool,
     /// Streams that the peer gave up; taken out by the connection.
     given_up: AtomicUsize,
+    /// Set while the connection waits for its last stream, to begin to be idle.
+    idle_waker: Mutex<Option<Waker>>,
+}
+
+impl Traffic {
+    fn idle_waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.idle_waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stream_ended(&self) {
+        if self.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if let Some(waker) = self.idle_waker().take() {
+                waker.wake();
+            }
+        }
+    }
 }
 
 /// Counts streams opened and given up as a bucket that leaks: a burst of `reset_streams_max`, and ten times as many per
@@ -179,23 +195,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2<T> {
         false
     }
 
-    fn close_if_idle(&mut self, cx: &mut Context<'_>) {
-        let Some(time) = self.shared.limits.idle_timeout else { return };
-        if self.closing || self.traffic.streams.load(Ordering::Acquire) > 0 {
+    /// Says goodbye to a connection that is idle for too long. True: it did not answer that either.
+    fn close_if_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        let limits = &self.shared.limits;
+        let Some(time) = (if self.closing { Some(limits.stall_timeout) } else { limits.idle_timeout }) else {
+            return false;
+        };
+        if self.traffic.streams.load(Ordering::Acquire) > 0 {
             self.idle_since = None;
-            return;
+            *self.traffic.idle_waker() = Some(cx.waker().clone());
+            return false;
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
-        if self.idle.passed(since.checked_add(time), cx) {
-            self.graceful_shutdown();
-            cx.waker().wake_by_ref();
+        if !self.idle.passed(since.checked_add(time), cx) {
+            return false;
         }
+        if self.closing {
+            return true;
+        }
+        self.graceful_shutdown();
+        cx.waker().wake_by_ref();
+        false
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Graceful for Http2<T> {
     fn graceful_shutdown(&mut self) {
         self.closing = true;
+        self.idle_since = None;
         self.connection.graceful_shutdown();
     }
 }
@@ -217,10 +244,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Http2<T> {
                 Poll::Pending => break,
             }
         }
-        if me.ping(cx) {
+        if me.ping(cx) || me.close_if_idle(cx) {
             return Poll::Ready(());
         }
-        me.close_if_idle(cx);
         Poll::Pending
     }
 }
@@ -402,7 +428,7 @@ impl Future for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.traffic.streams.fetch_sub(1, Ordering::AcqRel);
+        self.traffic.stream_ended();
         self.call.close(self.complete);
     }
 }

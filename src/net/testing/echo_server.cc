@@ -8,6 +8,7 @@
 //   HoldUnread  reads one message and no more, and never answers
 //   Fail        first message "<code> <text>": ends with them, and with the trailers test-text and test-bytes-bin
 // HTTP: /hello, /echo, /hold, /large?<bytes>, /status?<code>, /stats (calls open, connections, peer and certificate size)
+#include <malloc.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -209,6 +210,9 @@ Status SetOption(std::string_view flag, ServerOptions& options) {
   else if (name == "--key") { LB_ASSIGN(options.key_pem, ReadWhole(value)); }
   else if (name == "--client-ca") { LB_ASSIGN(options.client_ca_pem, ReadWhole(value)); }
   else if (name == "--threads") options.threads = static_cast<uint32_t>(number);
+  else if (name == "--stream-window") options.stream_window_bytes = static_cast<uint32_t>(number);
+  else if (name == "--connection-window") options.connection_window_bytes = static_cast<uint32_t>(number);
+  else if (name == "--frame-max") options.frame_max_bytes = static_cast<uint32_t>(number);
   else if (name == "--streams-max") options.streams_max = static_cast<uint32_t>(number);
   else if (name == "--connections-max") options.connections_max = static_cast<uint32_t>(number);
   else if (name == "--message-max") options.message_max_bytes = number;
@@ -241,6 +245,10 @@ int Run(int argc, char** argv) {
   sigaddset(&stop_signals, SIGTERM);
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+
+  // As a server should run (README.md): freed blocks are kept, so what tests measure is the worst case of memory.
+  mallopt(M_MMAP_THRESHOLD, 1 << 28);
+  mallopt(M_TRIM_THRESHOLD, 1 << 29);
 
   ServerOptions options;
   options.listen = "127.0.0.1:0";
