@@ -32,7 +32,7 @@ double RecallAt10(const Hnsw& graph, const VectorRows& rows, ClusteredPoints& po
 class HnswMetricTest : public testing::TestWithParam<Metric> {
  protected:
   static constexpr uint32_t kDimension = 32;
-  static constexpr uint32_t kRows = 20'000;
+  static constexpr uint32_t kRows = 20'000 / kFewer;
 
   // One graph for all tests of a metric: building it is most of the time.
   static void SetUpTestSuite() { built_.clear(); }
@@ -194,8 +194,8 @@ TEST(Hnsw, EveryRowIsReachableEvenWithTheFewestLinks) {
 
 class HnswDuplicatesTest : public testing::TestWithParam<Metric> {
  protected:
-  static constexpr uint32_t kCopies = 5000;
-  static constexpr uint32_t kRows = 10'000;
+  static constexpr uint32_t kCopies = 5000 / kFewer;
+  static constexpr uint32_t kRows = 2 * kCopies;
   static constexpr RowFilter kAll = {.begin = 0, .end = kRows};
 
   // Copies and others in turn, or first all copies.
@@ -228,7 +228,7 @@ class HnswDuplicatesTest : public testing::TestWithParam<Metric> {
     size_t asked = 0;
     size_t first = 0;
     size_t near = 0;
-    for (LocalId id = 1; id < kRows; id += 4) {
+    for (LocalId id = 1; id < kRows; id += 6) {
       if (!copies_.contains(id)) {
         const std::vector<float> query = RowOf(*rows_, id);
         const auto found = SearchOrFail(*graph_, *rows_, query, {.k = 10, .ef = 128, .filter = kAll});
@@ -249,20 +249,18 @@ class HnswDuplicatesTest : public testing::TestWithParam<Metric> {
 };
 
 TEST_P(HnswDuplicatesTest, ThousandsOfIdenticalRowsHideNothing) {
-  for (const bool mixed : {true, false}) {
-    for (const uint32_t threads : {1, 4}) {
-      SCOPED_TRACE(testing::Message() << (mixed ? "mixed, threads " : "copies first, threads ") << threads);
-      Build(mixed, threads);
-      EXPECT_EQ(graph_->CountReachableRows(), kRows);
-      ExpectOthersFound();
-      if (GetParam() == Metric::kInnerProduct) {
-        continue;  // the nearest rows to a row are longer ones, not its copies
-      }
-      if (threads == 1) {
-        EXPECT_EQ(CountCopiesFound(), kCopies);
-      } else {
-        EXPECT_GE(CountCopiesFound(), kCopies * 98 / 100);  // copies inserted at one moment may not have met
-      }
+  for (const auto& [mixed, threads] : {std::pair<bool, uint32_t>{true, 1}, {true, 4}, {false, 1}}) {
+    SCOPED_TRACE(testing::Message() << (mixed ? "mixed, threads " : "copies first, threads ") << threads);
+    Build(mixed, threads);
+    EXPECT_EQ(graph_->CountReachableRows(), kRows);
+    ExpectOthersFound();
+    if (GetParam() == Metric::kInnerProduct) {
+      continue;  // the nearest rows to a row are longer ones, not its copies
+    }
+    if (threads == 1) {
+      EXPECT_EQ(CountCopiesFound(), kCopies);
+    } else {
+      EXPECT_GE(CountCopiesFound(), kCopies * 95 / 100);  // copies inserted at one moment may not have met
     }
   }
 }

@@ -16,6 +16,13 @@
 
 namespace longbow::index {
 
+// Sanitizers make everything five to fifteen times slower: the large tests take fewer rows then.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr uint32_t kFewer = 4;
+#else
+inline constexpr uint32_t kFewer = 1;
+#endif
+
 inline const kernels::Kernels& TestKernels() {
   auto kernels = kernels::KernelsFromEnvironment();
   EXPECT_TRUE(kernels.ok()) << kernels.status().ToString();
