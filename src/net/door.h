@@ -3,7 +3,9 @@
  *
  * Threads: the callbacks of one call come one at a time, all on the thread that owns its connection, and never inside
  * another callback of that call. They must not throw or block for long: other connections live on the same thread.
- * The door_* functions of a call may be called from any thread, also from inside a callback; after on_close they do nothing.
+ * The door_* functions of a call may be called from any thread, also from inside a callback; after on_close they do
+ * nothing.
+ *
  * Memory: what a callback is shown is valid until it returns, unless kept; see door_bytes_keep and door_message. */
 #pragma once
 
@@ -67,31 +69,34 @@ typedef struct {
   uint32_t keepalive_timeout_ms; /* for the answer to a ping, and for any byte that the connection waits for */
 } door_options;
 
-enum { DOOR_COMPLETE = 0, DOOR_CANCELLED = 1 };                   /* on_close */
-enum { DOOR_WANTS_BYTES = 0, DOOR_SATISFIED = 1 };                /* on_read, on_data */
-enum { DOOR_CANNOT_LISTEN = 1, DOOR_BAD_TLS = 2 };                /* door_start */
+enum { DOOR_COMPLETE = 0, DOOR_CANCELLED = 1 };    /* on_close */
+enum { DOOR_WANTS_BYTES = 0, DOOR_SATISFIED = 1 }; /* on_read, on_data */
+enum { DOOR_CANNOT_LISTEN = 1, DOOR_BAD_TLS = 2 }; /* door_start */
 
 typedef struct {
   void* (*on_call)(void* context, door_call*, const door_request*); /* owns the call: door_call_free. Returns `user` */
   int (*on_read)(void* user); /* after door_read: SATISFIED if the request was met from bytes already shown */
   int (*on_data)(void* user, const uint8_t* data, size_t size, const door_bytes*); /* WANTS_BYTES: show the next ones */
-  void (*on_end)(void* user);      /* in place of on_data: the peer sent its last byte */
-  void (*on_drain)(void* user);    /* the last waiting message was taken */
-  void (*on_deadline)(void* user); /* once, if door_call_deadline was called */
+  void (*on_end)(void* user);            /* in place of on_data: the peer sent its last byte */
+  void (*on_drain)(void* user);          /* the last waiting message was taken */
+  void (*on_deadline)(void* user);       /* once, if door_call_deadline was called */
   void (*on_close)(void* user, int why); /* last */
 } door_callbacks;
 
 /* Null on failure: `error_kind` and `error` (cut to `error_size`, zero-terminated) say why. */
-door* door_start(const door_options*, const door_callbacks*, void* context, int* error_kind, char* error, size_t error_size);
+door* door_start(const door_options*, const door_callbacks*, void* context, int* error_kind, char* error,
+                 size_t error_size);
 uint16_t door_port(const door*);
 size_t door_connections(const door*);
-/* No new connections and calls; calls in flight may end within `grace_ms`, the rest is cut. No callback after it. Once. */
+/* No new connections and calls; calls in flight may end within `grace_ms`, the rest is cut. No callback after it. Once.
+ */
 void door_stop(door*, uint64_t grace_ms);
 void door_free(door*); /* after door_stop */
 
 void door_call_read(const door_call*); /* ask for bytes: on_read, then on_data or on_end */
 void door_call_deadline(const door_call*, uint64_t ms);
-/* Queues any of: the head (once, first), one message, the end (once, last). Null: not now. Returns how many messages wait. */
+/* Queues any of: the head (once, first), one message, the end (once, last). Null: not now. Returns how many messages
+ * wait. */
 size_t door_call_send(const door_call*, const door_head*, const door_message*, const door_end*);
 /* Drops the messages that wait and a queued end. If a part of one was sent, the answer can only be cut off, and is. */
 void door_call_discard(const door_call*);

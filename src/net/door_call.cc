@@ -58,7 +58,8 @@ struct Outgoing {
 };
 
 // Passes ownership of `outgoing` to the transport.
-size_t Pass(const door_call* call, const door_head* head, std::unique_ptr<Outgoing> outgoing, bool with_prefix, const door_end* end) {
+size_t Pass(const door_call* call, const door_head* head, std::unique_ptr<Outgoing> outgoing, bool with_prefix,
+            const door_end* end) {
   std::vector<door_slice> slices;
   slices.reserve(outgoing->pieces.size() + 1);
   if (with_prefix) {
@@ -75,8 +76,8 @@ size_t Pass(const door_call* call, const door_head* head, std::unique_ptr<Outgoi
 
 }  // namespace
 
-DoorCall::DoorCall(door_call* call, const door_request& request, size_t message_max_bytes, std::shared_ptr<ReceiveBudget> budget,
-                   std::atomic<size_t>& calls_open)
+DoorCall::DoorCall(door_call* call, const door_request& request, size_t message_max_bytes,
+                   std::shared_ptr<ReceiveBudget> budget, std::atomic<size_t>& calls_open)
     : call_(call),
       budget_(std::move(budget)),
       calls_open_(calls_open),
@@ -96,7 +97,8 @@ DoorCall::DoorCall(door_call* call, const door_request& request, size_t message_
         head.timeout = ParseGrpcTimeout(head.Get("grpc-timeout"));
         return head;
       }()),
-      assembler_(head_.grpc ? MessageAssembler::Framing::kGrpc : MessageAssembler::Framing::kWholeBody, message_max_bytes, budget_) {
+      assembler_(head_.grpc ? MessageAssembler::Framing::kGrpc : MessageAssembler::Framing::kWholeBody,
+                 message_max_bytes, budget_) {
   calls_open_.fetch_add(1, std::memory_order_relaxed);
   if (head_.timeout) {
     door_call_deadline(call_, static_cast<uint64_t>(head_.timeout->count()));
@@ -280,8 +282,8 @@ void DoorCall::OnDrain() {
   }
 }
 
-// What waits for the peer's window would hide the status behind it, so it is dropped; an end that waits as well, because
-// it would call an answer complete that is not.
+// What waits for the peer's window would hide the status behind it, so it is dropped; an end that waits as well,
+// because it would call an answer complete that is not.
 void DoorCall::OnDeadline() {
   late_ = true;
   door_call_discard(call_);
@@ -305,7 +307,9 @@ void DoorCall::OnClose(int why) {
     body_.clear();
   }
   if (handler != nullptr) {
-    handler->OnClose(late_ ? StatusCode::kDeadlineExceeded : why == DOOR_COMPLETE ? StatusCode::kOk : StatusCode::kCancelled);
+    handler->OnClose(late_                  ? StatusCode::kDeadlineExceeded
+                     : why == DOOR_COMPLETE ? StatusCode::kOk
+                                            : StatusCode::kCancelled);
   }
   calls_open_.fetch_sub(1, std::memory_order_release);
 }

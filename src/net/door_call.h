@@ -18,10 +18,10 @@ namespace longbow::net {
 // time, on the connection's thread. Everything else may be called by any thread.
 class DoorCall final : public Call, public ReceiveBudget::Waiter, public std::enable_shared_from_this<DoorCall> {
  public:
-  // Takes over `call`. The request is read during the constructor only. `calls_open` counts this one from here to the end
-  // of OnClose.
-  DoorCall(door_call* call, const door_request& request, size_t message_max_bytes, std::shared_ptr<ReceiveBudget> budget,
-           std::atomic<size_t>& calls_open);
+  // Takes over `call`. The request is read during the constructor only. `calls_open` counts this one from here to the
+  // end of OnClose.
+  DoorCall(door_call* call, const door_request& request, size_t message_max_bytes,
+           std::shared_ptr<ReceiveBudget> budget, std::atomic<size_t>& calls_open);
   ~DoorCall() override { door_call_free(call_); }
 
   // Asks the factory for a handler, or answers by itself if the request is none for a handler.

@@ -21,7 +21,8 @@ uint32_t Milliseconds(std::chrono::milliseconds time) {
   return static_cast<uint32_t>(std::clamp(time, std::chrono::milliseconds(0), kMax).count());
 }
 
-// rustls and the kernel report a peer that went away as an error of the write; the signal's default would end the process.
+// rustls and the kernel report a peer that went away as an error of the write; the signal's default would end the
+// process.
 void IgnoreBrokenPipes() {
   struct sigaction current {};
   if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
@@ -33,7 +34,9 @@ void IgnoreBrokenPipes() {
 class DoorServer final : public Server {
  public:
   DoorServer(HandlerFactory factory, size_t message_max_bytes, size_t bytes_in_flight_max)
-      : factory_(std::move(factory)), message_max_bytes_(message_max_bytes), budget_(std::make_shared<ReceiveBudget>(bytes_in_flight_max)) {}
+      : factory_(std::move(factory)),
+        message_max_bytes_(message_max_bytes),
+        budget_(std::make_shared<ReceiveBudget>(bytes_in_flight_max)) {}
 
   ~DoorServer() override {
     if (door_ != nullptr) {
@@ -56,7 +59,8 @@ class DoorServer final : public Server {
   // An exception that left a callback would unwind into Rust: noexcept makes it end the process here, with a trace.
   static void* OnCall(void* context, door_call* call, const door_request* request) noexcept {
     auto& server = *static_cast<DoorServer*>(context);
-    const auto made = std::make_shared<DoorCall>(call, *request, server.message_max_bytes_, server.budget_, server.calls_open_);
+    const auto made =
+        std::make_shared<DoorCall>(call, *request, server.message_max_bytes_, server.budget_, server.calls_open_);
     made->Begin(server.factory_);
     return made.get();
   }
@@ -108,13 +112,14 @@ Status DoorServer::Listen(const ServerOptions& options) {
 }
 
 Status CheckOptions(const ServerOptions& options) {
-  constexpr uint32_t kWindowMaxBytes = (1u << 31) - 1;        // RFC 9113, section 6.9.1
+  constexpr uint32_t kWindowMaxBytes = (1u << 31) - 1;                            // RFC 9113, section 6.9.1
   constexpr uint32_t kFrameMinBytes = 1u << 14, kFrameMaxBytes = (1u << 24) - 1;  // section 6.5.2
   if (options.stream_window_bytes > kWindowMaxBytes || options.connection_window_bytes > kWindowMaxBytes) {
     return InvalidArgument("HTTP/2 window: must be below 2 GiB");
   }
   if (options.frame_max_bytes < kFrameMinBytes || options.frame_max_bytes > kFrameMaxBytes) {
-    return InvalidArgument("HTTP/2 frame size: got " + std::to_string(options.frame_max_bytes) + ", must be 16384 to 16777215");
+    return InvalidArgument("HTTP/2 frame size: got " + std::to_string(options.frame_max_bytes) +
+                           ", must be 16384 to 16777215");
   }
   return {};
 }
@@ -124,7 +129,8 @@ Status CheckOptions(const ServerOptions& options) {
 Result<std::unique_ptr<Server>> Server::Start(ServerOptions options, HandlerFactory factory) {
   LB_TRY(CheckOptions(options));
   IgnoreBrokenPipes();
-  auto server = std::make_unique<DoorServer>(std::move(factory), options.message_max_bytes, options.bytes_in_flight_max);
+  auto server =
+      std::make_unique<DoorServer>(std::move(factory), options.message_max_bytes, options.bytes_in_flight_max);
   LB_TRY(server->Listen(options));
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -21,13 +21,20 @@ std::optional<std::chrono::milliseconds> ParseGrpcTimeout(std::string_view text)
   using std::chrono::ceil;
   using std::chrono::milliseconds;
   switch (text.back()) {
-    case 'H': return std::chrono::hours(value);
-    case 'M': return std::chrono::minutes(value);
-    case 'S': return std::chrono::seconds(value);
-    case 'm': return milliseconds(value);
-    case 'u': return ceil<milliseconds>(std::chrono::microseconds(value));
-    case 'n': return ceil<milliseconds>(std::chrono::nanoseconds(value));
-    default: return std::nullopt;
+    case 'H':
+      return std::chrono::hours(value);
+    case 'M':
+      return std::chrono::minutes(value);
+    case 'S':
+      return std::chrono::seconds(value);
+    case 'm':
+      return milliseconds(value);
+    case 'u':
+      return ceil<milliseconds>(std::chrono::microseconds(value));
+    case 'n':
+      return ceil<milliseconds>(std::chrono::nanoseconds(value));
+    default:
+      return std::nullopt;
   }
 }
 
@@ -77,23 +84,35 @@ bool IsGrpcContentType(std::string_view content_type) {
 
 int HttpStatusOf(StatusCode code) {
   switch (code) {
-    case StatusCode::kOk: return 200;
-    case StatusCode::kCancelled: return 499;
+    case StatusCode::kOk:
+      return 200;
+    case StatusCode::kCancelled:
+      return 499;
     case StatusCode::kInvalidArgument:
     case StatusCode::kFailedPrecondition:
-    case StatusCode::kOutOfRange: return 400;
-    case StatusCode::kDeadlineExceeded: return 504;
-    case StatusCode::kNotFound: return 404;
+    case StatusCode::kOutOfRange:
+      return 400;
+    case StatusCode::kDeadlineExceeded:
+      return 504;
+    case StatusCode::kNotFound:
+      return 404;
     case StatusCode::kAlreadyExists:
-    case StatusCode::kAborted: return 409;
-    case StatusCode::kPermissionDenied: return 403;
-    case StatusCode::kResourceExhausted: return 429;
-    case StatusCode::kUnimplemented: return 501;
-    case StatusCode::kUnavailable: return 503;
-    case StatusCode::kUnauthenticated: return 401;
+    case StatusCode::kAborted:
+      return 409;
+    case StatusCode::kPermissionDenied:
+      return 403;
+    case StatusCode::kResourceExhausted:
+      return 429;
+    case StatusCode::kUnimplemented:
+      return 501;
+    case StatusCode::kUnavailable:
+      return 503;
+    case StatusCode::kUnauthenticated:
+      return 401;
     case StatusCode::kUnknown:
     case StatusCode::kInternal:
-    case StatusCode::kDataLoss: return 500;
+    case StatusCode::kDataLoss:
+      return 500;
   }
   return 500;
 }

@@ -11,7 +11,8 @@
 
 namespace longbow::net {
 
-// "20m" -> 20 ms. Finer units are rounded up. Nothing for text that is not 1 to 8 digits and a unit of H, M, S, m, u, n.
+// "20m" -> 20 ms. Finer units are rounded up. Nothing for text that is not 1 to 8 digits and a unit of H, M, S, m, u,
+// n.
 std::optional<std::chrono::milliseconds> ParseGrpcTimeout(std::string_view text);
 
 // For grpc-message: bytes outside printable ASCII, and '%', as %XX. The result has at most `size_max` bytes: clients

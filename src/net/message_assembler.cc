@@ -9,7 +9,8 @@
 namespace longbow::net {
 
 struct MessageAssembler::Block {
-  Block(std::shared_ptr<ReceiveBudget> budget, size_t size_bytes) : bytes(size_bytes), charge(std::move(budget), size_bytes) {}
+  Block(std::shared_ptr<ReceiveBudget> budget, size_t size_bytes)
+      : bytes(size_bytes), charge(std::move(budget), size_bytes) {}
   std::vector<uint8_t> bytes;
   Charge charge;
 };
@@ -21,8 +22,8 @@ void MessageAssembler::Append(Slice slice) {
   }
 }
 
-// A message that dribbles in byte by byte ends up in few large blocks; one slice per byte would cost a hundred times its
-// size. The first block is exact, because most small messages come in one piece.
+// A message that dribbles in byte by byte ends up in few large blocks; one slice per byte would cost a hundred times
+// its size. The first block is exact, because most small messages come in one piece.
 void MessageAssembler::AppendCopy(std::span<const uint8_t> bytes) {
   constexpr size_t kBlockSizeBytes = 16u << 10;
   if (bytes.empty()) {

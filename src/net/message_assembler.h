@@ -14,8 +14,8 @@
 
 namespace longbow::net {
 
-// gRPC on the wire: message := compressed_flag:uint8 length:uint32 (big endian) bytes[length]. Messages may begin and end
-// anywhere in the frames that carry them. Not thread safe; one per call.
+// gRPC on the wire: message := compressed_flag:uint8 length:uint32 (big endian) bytes[length]. Messages may begin and
+// end anywhere in the frames that carry them. Not thread safe; one per call.
 class MessageAssembler {
  public:
   enum class Framing { kGrpc, kWholeBody };
@@ -50,13 +50,13 @@ class MessageAssembler {
   const size_t message_max_bytes_;
   const std::shared_ptr<ReceiveBudget> budget_;
   Slices pieces_;
-  size_t held_bytes_ = 0;           // in pieces_
-  std::optional<size_t> length_;    // of the message whose prefix was read
+  size_t held_bytes_ = 0;         // in pieces_
+  std::optional<size_t> length_;  // of the message whose prefix was read
   bool ended_ = false;
-  bool whole_taken_ = false;        // the body was handed out, or framing is gRPC and there is no "whole"
+  bool whole_taken_ = false;  // the body was handed out, or framing is gRPC and there is no "whole"
 
   struct Block;
-  std::shared_ptr<Block> block_;    // where copied bytes go
+  std::shared_ptr<Block> block_;  // where copied bytes go
   size_t block_used_bytes_ = 0;
 };
 

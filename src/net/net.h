@@ -16,24 +16,25 @@
 
 namespace longbow::net {
 
-using Message = Slices;  // one gRPC message, or a whole HTTP body, in pieces
+using Message = Slices;                                            // one gRPC message, or a whole HTTP body, in pieces
 using Headers = std::vector<std::pair<std::string, std::string>>;  // names in lower case
 
 struct Head {
-  std::string method;         // GET, POST, ...
-  std::string path;           // with query string
+  std::string method;  // GET, POST, ...
+  std::string path;    // with query string
   std::string authority;
   std::string peer;           // "ipv4:127.0.0.1:4711"
   std::string peer_cert_der;  // empty without a client certificate
   Headers headers;
   std::optional<std::chrono::milliseconds> timeout;  // grpc-timeout
-  bool grpc = false;          // content-type application/grpc...
+  bool grpc = false;                                 // content-type application/grpc...
   bool tls = false;
 
   std::string_view Get(std::string_view name) const;  // empty if absent
 };
 
-// How a call ends. `trailers`: keys ending in -bin are base64-coded on the wire. For plain HTTP: `http_status` 0 = from the code.
+// How a call ends. `trailers`: keys ending in -bin are base64-coded on the wire. For plain HTTP: `http_status` 0 = from
+// the code.
 struct Outcome {
   Status status;
   Headers trailers;
@@ -60,9 +61,9 @@ class Handler {
  public:
   virtual ~Handler() = default;
   virtual void OnMessage(Message message) = 0;
-  virtual void OnEnd() = 0;              // the client sent its last message
-  virtual void OnDrain() {}              // nothing waits to be sent
-  virtual void OnClose(StatusCode) {}    // last; kOk, kCancelled or kDeadlineExceeded
+  virtual void OnEnd() = 0;            // the client sent its last message
+  virtual void OnDrain() {}            // nothing waits to be sent
+  virtual void OnClose(StatusCode) {}  // last; kOk, kCancelled or kDeadlineExceeded
 };
 
 // Null: UNIMPLEMENTED for gRPC, 404 for HTTP.

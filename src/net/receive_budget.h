@@ -43,7 +43,9 @@ class ReceiveBudget {
 // Bytes held, until destroyed.
 class Charge {
  public:
-  Charge(std::shared_ptr<ReceiveBudget> budget, size_t bytes) : budget_(std::move(budget)), bytes_(bytes) { budget_->Add(bytes_); }
+  Charge(std::shared_ptr<ReceiveBudget> budget, size_t bytes) : budget_(std::move(budget)), bytes_(bytes) {
+    budget_->Add(bytes_);
+  }
   ~Charge() { budget_->Release(bytes_); }
   Charge(const Charge&) = delete;
   Charge& operator=(const Charge&) = delete;

@@ -48,7 +48,9 @@ class Client {
     }
   }
   bool connected() const { return connected_; }
-  bool Send(const std::string& bytes) { return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()); }
+  bool Send(const std::string& bytes) {
+    return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+  }
   // What comes until `enough`, the end of the connection, or five seconds of silence.
   std::string Receive(const std::function<bool(const std::string&)>& enough) {
     std::string received;

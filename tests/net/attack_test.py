@@ -13,8 +13,23 @@ import time
 
 import grpc
 import pytest
-from h2_frames import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame,
-                       grpc_message, integer, preface)
+from h2_frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PING,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Connection,
+    frame,
+    grpc_message,
+    integer,
+    preface,
+)
 
 ENHANCE_YOUR_CALM = (11).to_bytes(4, "big")
 SERVICE = "/longbow.test.Echo/"
@@ -25,9 +40,17 @@ def literal(name: bytes, value: bytes) -> bytes:
 
 
 def head(method: str = "Hold") -> bytes:
-    return b"".join(literal(*header) for header in [
-        (b":method", b"POST"), (b":scheme", b"http"), (b":path", (SERVICE + method).encode()), (b":authority", b"x"),
-        (b"content-type", b"application/grpc"), (b"te", b"trailers")])
+    return b"".join(
+        literal(*header)
+        for header in [
+            (b":method", b"POST"),
+            (b":scheme", b"http"),
+            (b":path", (SERVICE + method).encode()),
+            (b":authority", b"x"),
+            (b"content-type", b"application/grpc"),
+            (b"te", b"trailers"),
+        ]
+    )
 
 
 def opened(stream: int, method: str = "Hold") -> bytes:
@@ -218,16 +241,29 @@ class TestFloods:
 class TestSlowness:
     LIMITS = dict(header_timeout_ms=500, keepalive_ms=600, keepalive_timeout_ms=500)
 
-    @pytest.mark.parametrize("first, then", [
-        (b"", b""),
-        (b"POST /echo HTTP/1.1\r\n", b"x: y\r\n"),
-        (b"P", b""),
-        (b"PRI * HTTP/2.0\r\n", b""),
-        (preface() + frame(HEADERS, 0, 1, b""), frame(CONTINUATION, 0, 1, literal(b"x", b"y"))),
-        (preface() + (1000).to_bytes(3, "big") + bytes([HEADERS, 4, 0, 0, 0, 1]), b"\0"),
-        (preface() + opened(1) + (1 << 19).to_bytes(3, "big") + bytes([DATA, 0, 0, 0, 0, 1]) + b"z" * 100, b""),
-        (preface() + b"\0", b""),
-    ], ids=["silence", "slow head", "one byte", "slow preface", "slow header block", "slow HEADERS frame", "half a DATA frame", "half a frame head"])
+    @pytest.mark.parametrize(
+        "first, then",
+        [
+            (b"", b""),
+            (b"POST /echo HTTP/1.1\r\n", b"x: y\r\n"),
+            (b"P", b""),
+            (b"PRI * HTTP/2.0\r\n", b""),
+            (preface() + frame(HEADERS, 0, 1, b""), frame(CONTINUATION, 0, 1, literal(b"x", b"y"))),
+            (preface() + (1000).to_bytes(3, "big") + bytes([HEADERS, 4, 0, 0, 0, 1]), b"\0"),
+            (preface() + opened(1) + (1 << 19).to_bytes(3, "big") + bytes([DATA, 0, 0, 0, 0, 1]) + b"z" * 100, b""),
+            (preface() + b"\0", b""),
+        ],
+        ids=[
+            "silence",
+            "slow head",
+            "one byte",
+            "slow preface",
+            "slow header block",
+            "slow HEADERS frame",
+            "half a DATA frame",
+            "half a frame head",
+        ],
+    )
     def test_what_never_gets_finished_is_cut_off(self, make_echo, first, then):
         server = make_echo(**self.LIMITS)
         with under_attack(server, cpu_s=0.5), contextlib.closing(server.connect(0.1)) as raw:
@@ -248,7 +284,9 @@ class TestSlowness:
         with under_attack(server), contextlib.ExitStack() as open_ones:
             for _ in range(300):
                 raw = open_ones.enter_context(Connection(server.port))
-                raw.send(preface() + opened(1) + (1 << 20).to_bytes(3, "big") + bytes([DATA, 0, 0, 0, 0, 1]) + b"z" * 100)
+                raw.send(
+                    preface() + opened(1) + (1 << 20).to_bytes(3, "big") + bytes([DATA, 0, 0, 0, 0, 1]) + b"z" * 100
+                )
             time.sleep(0.5)
 
     def test_too_many_connections(self, make_echo):
@@ -285,17 +323,26 @@ class TestSlowness:
 
 
 class TestSmuggling:
-    @pytest.mark.parametrize("request_bytes, status", [
-        (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcdef", b"400"),
-        (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5, 5\r\n\r\nabcde", b"400"),
-        (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: +5\r\n\r\nabcde", b"400"),
-        (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
-        (b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n", b"400"),
-        (b"POST /echo HTTP/1.1\r\nhost: x\r\nTransfer-Encoding: x\r\n\r\n", b"400"),
-        (b"POST /echo HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
-        (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length : 5\r\n\r\nabcde", b"400"),
-        (b"GET /hello HTTP/1.1\r\nhost: x\r\n folded: y\r\n\r\n", b"400"),
-    ])
+    @pytest.mark.parametrize(
+        "request_bytes, status",
+        [
+            (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcdef", b"400"),
+            (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5, 5\r\n\r\nabcde", b"400"),
+            (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: +5\r\n\r\nabcde", b"400"),
+            (
+                b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+                b"400",
+            ),
+            (
+                b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+                b"400",
+            ),
+            (b"POST /echo HTTP/1.1\r\nhost: x\r\nTransfer-Encoding: x\r\n\r\n", b"400"),
+            (b"POST /echo HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+            (b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length : 5\r\n\r\nabcde", b"400"),
+            (b"GET /hello HTTP/1.1\r\nhost: x\r\n folded: y\r\n\r\n", b"400"),
+        ],
+    )
     def test_ambiguous_requests(self, echo, request_bytes, status):
         with contextlib.closing(echo.connect()) as raw:
             raw.sendall(request_bytes)
@@ -321,7 +368,12 @@ class TestSmuggling:
 
     def test_a_connection_of_garbage(self, echo):
         with under_attack(echo, grow_mb=10, cpu_s=1):
-            for first in (b"\0" * 100_000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100_000, b"\x16\x03\x01" + b"\0" * 5000, b"\r\n" * 100_000):
+            for first in (
+                b"\0" * 100_000,
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100_000,
+                b"\x16\x03\x01" + b"\0" * 5000,
+                b"\r\n" * 100_000,
+            ):
                 with contextlib.closing(echo.connect(1)) as raw, contextlib.suppress(OSError):
                     raw.sendall(first)
                     raw.shutdown(socket.SHUT_WR)

@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import subprocess
+import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -50,6 +52,12 @@ class EchoServer:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats", timeout=5) as answer:
             calls, connections, *_ = answer.read().split()
         return int(calls) - 1, int(connections) - 1
+
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"did not happen in time; calls and connections open: {self.stats()}"
+            time.sleep(0.01)
 
     def channel(self, *options: tuple[str, object]) -> grpc.Channel:
         unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]

@@ -1,42 +1,46 @@
-"""What well-behaved clients get from the network layer: gRPC with every kind of call, plain HTTP, limits, deadlines, stops."""
+"""What well-behaved clients get from HTTP/2: every kind of gRPC call, limits, deadlines, cancels, and stops."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import datetime
 import http.client
-import ipaddress
 import itertools
-import socket
-import ssl
 import threading
 import time
 
 import grpc
 import hpack
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from h2_frames import DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS, Connection, frame, grpc_message, integer, preface, setting
+from h2_frames import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    RST_STREAM,
+    SETTINGS,
+    Connection,
+    frame,
+    grpc_message,
+    integer,
+    preface,
+    setting,
+)
 
 SERVICE = "/longbow.test.Echo/"
 LITERALS = [(":scheme", "http"), (":authority", "127.0.0.1"), ("te", "trailers")]
 
 
-def wait_until(condition, timeout_s: float = 5.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
-
-
 def head(method: str, *more: tuple[str, str], verb: str = "POST", content_type: str = "application/grpc") -> bytes:
     """A header block of literals only, so that it may be sent many times."""
     block = b""
-    for name, value in [(":method", verb), (":path", SERVICE + method), *LITERALS, ("content-type", content_type), *more]:
+    for name, value in [
+        (":method", verb),
+        (":path", SERVICE + method),
+        *LITERALS,
+        ("content-type", content_type),
+        *more,
+    ]:
         block += b"\0" + integer(len(name), 7) + name.encode() + integer(len(value), 7) + value.encode()
     return block
 
@@ -127,14 +131,20 @@ class TestGrpc:
 
     def test_a_huge_announced_message_is_refused_before_it_is_sent(self, echo):
         with Connection(echo.port) as raw:
-            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, head("Sink")) + frame(DATA, 0, 1, b"\0" + (1 << 30).to_bytes(4, "big")))
+            raw.send(
+                preface()
+                + frame(HEADERS, END_HEADERS, 1, head("Sink"))
+                + frame(DATA, 0, 1, b"\0" + (1 << 30).to_bytes(4, "big"))
+            )
             frames = raw.read_frames(lambda seen: any(kind == HEADERS for kind, *_ in seen))
         answer = next(payload for kind, _, _, payload in frames if kind == HEADERS)
         assert b"Received message larger than max (1073741824 vs. 536870912)" in decode(answer)["grpc-message"]
 
     def test_a_request_cut_off_inside_a_message(self, echo):
         with Connection(echo.port) as raw:
-            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, head("Echo")) + frame(DATA, END_STREAM, 1, b"\0\0\0\0\5abc"))
+            raw.send(
+                preface() + frame(HEADERS, END_HEADERS, 1, head("Echo")) + frame(DATA, END_STREAM, 1, b"\0\0\0\0\5abc")
+            )
             frames = raw.read_frames(lambda seen: any(kind == HEADERS for kind, *_ in seen))
         answer = decode(next(payload for kind, _, _, payload in frames if kind == HEADERS))
         assert answer["grpc-status"] == b"3"
@@ -152,7 +162,10 @@ class TestGrpc:
             raw.send(preface())
             frames = raw.read_frames(lambda seen: any(kind == SETTINGS for kind, *_ in seen))
         payload = next(payload for kind, flags, _, payload in frames if kind == SETTINGS and not flags)
-        settings = {int.from_bytes(payload[at:at + 2], "big"): int.from_bytes(payload[at + 2:at + 6], "big") for at in range(0, len(payload), 6)}
+        settings = {
+            int.from_bytes(payload[at : at + 2], "big"): int.from_bytes(payload[at + 2 : at + 6], "big")
+            for at in range(0, len(payload), 6)
+        }
         assert (settings[3], settings[4], settings[5], settings[6]) == (7, 1 << 20, 1 << 20, 16 << 10)
 
     def test_streams_above_the_limit_wait(self, make_echo):
@@ -160,11 +173,22 @@ class TestGrpc:
         with server.channel() as channel:
             call = channel.unary_unary(SERVICE + "Hold")
             futures = [call.future(b"x", timeout=1) for _ in range(2)]
-            wait_until(lambda: server.stats()[0] == 2)
+            server.wait_until(lambda: server.stats()[0] == 2)
             started = time.monotonic()
             assert channel.unary_unary(SERVICE + "Echo")(b"y", timeout=5) == b"y"
             assert time.monotonic() - started > 0.2
             assert {future.code() for future in futures} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+
+    def test_http2_without_grpc(self, echo):
+        with Connection(echo.port) as raw:
+            block = (
+                head("", verb="POST", content_type="text/plain")
+                .replace(SERVICE.encode(), b"/echo")
+                .replace(integer(len(SERVICE), 7) + b"/echo", integer(5, 7) + b"/echo")
+            )
+            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, block) + frame(DATA, END_STREAM, 1, b"plain body"))
+            frames = raw.read_frames(lambda seen: any(flags & END_STREAM for kind, flags, *_ in seen if kind == DATA))
+        assert b"".join(payload for kind, _, _, payload in frames if kind == DATA) == b"plain body"
 
 
 def decode(block: bytes) -> dict[str, bytes]:
@@ -175,7 +199,11 @@ class TestEndings:
     def test_deadline(self, echo):
         started = time.monotonic()
         with Connection(echo.port) as raw:
-            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, head("Hold", ("grpc-timeout", "300m"))) + frame(DATA, 0, 1, grpc_message(b"x")))
+            raw.send(
+                preface()
+                + frame(HEADERS, END_HEADERS, 1, head("Hold", ("grpc-timeout", "300m")))
+                + frame(DATA, 0, 1, grpc_message(b"x"))
+            )
             frames = raw.read_frames(lambda seen: any(kind == HEADERS for kind, *_ in seen))
         answer = decode(next(payload for kind, _, _, payload in frames if kind == HEADERS))
         assert answer["grpc-status"] == b"4"
@@ -188,45 +216,56 @@ class TestEndings:
         with Connection(echo.port, timeout_s=3) as raw:
             raw.send(preface(setting(4, 0)))
             for stream in streams:
-                raw.send(frame(HEADERS, END_HEADERS, stream, head("Source", ("grpc-timeout", "300m"))) +
-                         frame(DATA, END_STREAM, stream, grpc_message(b"100 6000000")))
+                raw.send(
+                    frame(HEADERS, END_HEADERS, stream, head("Source", ("grpc-timeout", "300m")))
+                    + frame(DATA, END_STREAM, stream, grpc_message(b"100 6000000"))
+                )
             started = time.monotonic()
 
             def ended(frames):
-                return {stream for kind, flags, stream, _ in frames if kind == RST_STREAM or (kind == HEADERS and flags & END_STREAM)}
+                return {
+                    stream
+                    for kind, flags, stream, _ in frames
+                    if kind == RST_STREAM or (kind == HEADERS and flags & END_STREAM)
+                }
 
             frames = raw.read_frames(lambda seen: len(ended(seen)) == 100)
             assert ended(frames) == set(streams)
             assert time.monotonic() - started < 2
             assert {kind for kind, *_ in frames} <= {HEADERS, SETTINGS, RST_STREAM}
-            wait_until(lambda: echo.stats()[0] == 0)
-            wait_until(lambda: echo.rss_mb() - before < 40 * echo.slack)
-            assert raw.send(frame(HEADERS, END_HEADERS, 301, head("Source")) + frame(DATA, END_STREAM, 301, grpc_message(b"1 0")))
+            echo.wait_until(lambda: echo.stats()[0] == 0)
+            echo.wait_until(lambda: echo.rss_mb() - before < 40 * echo.slack)
+            assert raw.send(
+                frame(HEADERS, END_HEADERS, 301, head("Source")) + frame(DATA, END_STREAM, 301, grpc_message(b"1 0"))
+            )
 
     def test_a_deadline_in_the_middle_of_a_message_resets(self, echo):
         with Connection(echo.port, timeout_s=3) as raw:
-            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, head("Source", ("grpc-timeout", "300m"))) +
-                     frame(DATA, END_STREAM, 1, grpc_message(b"1 6000000")))
+            raw.send(
+                preface()
+                + frame(HEADERS, END_HEADERS, 1, head("Source", ("grpc-timeout", "300m")))
+                + frame(DATA, END_STREAM, 1, grpc_message(b"1 6000000"))
+            )
             frames = raw.read_frames(lambda seen: any(kind == RST_STREAM for kind, *_ in seen))
         assert sum(len(payload) for kind, _, _, payload in frames if kind == DATA) == 65535
         assert [payload for kind, _, _, payload in frames if kind == RST_STREAM] == [(8).to_bytes(4, "big")]
-        wait_until(lambda: echo.stats()[0] == 0)
+        echo.wait_until(lambda: echo.stats()[0] == 0)
 
     @pytest.mark.parametrize("method", ["Hold", "HoldUnread", "Source"])
     def test_a_cancelled_call_is_closed_at_once(self, echo, method):
         with echo.channel() as channel:
             stream = channel.stream_stream(SERVICE + method)(iter([b"1000000 100000"]))
-            wait_until(lambda: echo.stats()[0] == 1)
+            echo.wait_until(lambda: echo.stats()[0] == 1)
             stream.cancel()
-            wait_until(lambda: echo.stats()[0] == 0, timeout_s=1)
+            echo.wait_until(lambda: echo.stats()[0] == 0, timeout_s=1)
 
     def test_a_lost_connection_closes_its_calls(self, echo):
         with Connection(echo.port) as raw:
             raw.send(preface())
             for stream in range(1, 41, 2):
                 raw.send(frame(HEADERS, END_HEADERS, stream, head("Hold")) + frame(DATA, 0, stream, grpc_message(b"x")))
-            wait_until(lambda: echo.stats()[0] == 20)
-        wait_until(lambda: echo.stats() == (0, 0))
+            echo.wait_until(lambda: echo.stats()[0] == 20)
+        echo.wait_until(lambda: echo.stats() == (0, 0))
 
     def test_the_server_stops_after_the_calls_in_flight(self, make_echo):
         server = make_echo()
@@ -252,10 +291,14 @@ class TestEndings:
         with server.channel() as channel:
             held = [channel.unary_unary(SERVICE + "Hold").future(b"x") for _ in range(5)]
             raw = Connection(server.port)
-            raw.send(preface(setting(4, 0)) + frame(HEADERS, END_HEADERS, 1, head("Source")) + frame(DATA, END_STREAM, 1, grpc_message(b"9 1000000")))
+            raw.send(
+                preface(setting(4, 0))
+                + frame(HEADERS, END_HEADERS, 1, head("Source"))
+                + frame(DATA, END_STREAM, 1, grpc_message(b"9 1000000"))
+            )
             web = server.connect()
             web.sendall(b"GET /hold HTTP/1.1\r\nhost: x\r\n\r\n")
-            wait_until(lambda: server.stats()[0] == 7)
+            server.wait_until(lambda: server.stats()[0] == 7)
             started = time.monotonic()
             server.close()  # asserts that no call is left
             assert 1.5 < time.monotonic() - started < 6
@@ -290,14 +333,16 @@ class TestConnections:
             web.request("GET", "/hello")
             assert web.getresponse().read() == b"hello"
             started = time.monotonic()
-            assert GOAWAY in {kind for kind, *_ in raw.read_frames(lambda seen: any(kind == GOAWAY for kind, *_ in seen))}
+            assert GOAWAY in {
+                kind for kind, *_ in raw.read_frames(lambda seen: any(kind == GOAWAY for kind, *_ in seen))
+            }
             assert web.sock.recv(1) == b""
             assert 0.2 < time.monotonic() - started < 2
             time.sleep(0.5)
             assert server.stats()[0] == 1
             call.cancel()
             web.close()
-            wait_until(lambda: server.stats() == (0, 0), timeout_s=4)
+            server.wait_until(lambda: server.stats() == (0, 0), timeout_s=4)
 
     def test_bytes_in_flight_are_limited(self, make_echo):
         """Messages that handlers hold count until they let go; a call too many is refused, the others go on."""
@@ -314,7 +359,7 @@ class TestConnections:
             calls = []
             for _ in range(4):
                 calls.append(hold(requests()))
-            wait_until(lambda: server.rss_mb() - before > 15)
+            server.wait_until(lambda: server.rss_mb() - before > 15)
             time.sleep(0.5)
             with pytest.raises(grpc.RpcError) as caught:
                 channel.unary_unary(SERVICE + "Echo")(b"y" * 2_000_000, timeout=5)
@@ -324,7 +369,7 @@ class TestConnections:
             for call in calls:
                 call.cancel()
             keep_open.set()
-            wait_until(lambda: server.stats()[0] == 0)
+            server.wait_until(lambda: server.stats()[0] == 0)
             assert channel.unary_unary(SERVICE + "Echo")(b"y" * 2_000_000, timeout=5) == b"y" * 2_000_000
 
     def test_a_stream_between_messages_waits_for_memory(self, make_echo):
@@ -349,160 +394,3 @@ class TestConnections:
             held.cancel()
             reader.join(5)
             assert answers == [b"second"]
-
-
-class TestHttp:
-    @pytest.fixture
-    def web(self, echo):
-        connection = http.client.HTTPConnection("127.0.0.1", echo.port, timeout=5)
-        yield connection
-        connection.close()
-
-    def test_one_connection_serves_many_requests(self, web):
-        web.request("GET", "/hello")
-        assert web.getresponse().read() == b"hello"
-        port = web.sock.getsockname()[1]
-        for size in (0, 1, 100_000, 3_000_000):
-            web.request("POST", "/echo", body=b"b" * size)
-            answer = web.getresponse()
-            assert (answer.status, answer.read()) == (200, b"b" * size)
-        assert web.sock.getsockname()[1] == port
-
-    def test_head_has_the_length_and_no_body(self, web):
-        for _ in range(2):
-            web.request("HEAD", "/large?12345")
-            answer = web.getresponse()
-            assert (answer.status, answer.getheader("content-length"), answer.read()) == (200, "12345", b"")
-
-    def test_chunked_request(self, web):
-        web.request("POST", "/echo", body=iter([b"ab", b"c" * 70_000, b"d"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
-        answer = web.getresponse()
-        assert (answer.read(), answer.getheader("connection")) == (b"ab" + b"c" * 70_000 + b"d", "close")
-
-    @pytest.mark.parametrize("status", [204, 304, 418, 503])
-    def test_chosen_status(self, web, status):
-        web.request("GET", f"/status?{status}")
-        answer = web.getresponse()
-        assert (answer.status, answer.read()) == (status, b"")
-
-    def test_body_limit(self, make_echo):
-        server = make_echo(message_max=1000)
-        web = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
-        web.request("POST", "/echo", body=b"x" * 1001)
-        answer = web.getresponse()
-        assert (answer.status, answer.read()) == (429, b"Received message larger than max (1001 vs. 1000)\n")
-        web.close()
-
-    def test_grpc_needs_http2(self, web):
-        web.request("POST", SERVICE + "Echo", body=b"", headers={"content-type": "application/grpc"})
-        assert web.getresponse().status == 505
-
-    def test_http2_without_grpc(self, echo):
-        with Connection(echo.port) as raw:
-            block = head("", verb="POST", content_type="text/plain").replace(SERVICE.encode(), b"/echo").replace(
-                integer(len(SERVICE), 7) + b"/echo", integer(5, 7) + b"/echo")
-            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, block) + frame(DATA, END_STREAM, 1, b"plain body"))
-            frames = raw.read_frames(lambda seen: any(flags & END_STREAM for kind, flags, *_ in seen if kind == DATA))
-        assert b"".join(payload for kind, _, _, payload in frames if kind == DATA) == b"plain body"
-
-    def test_a_client_that_stops_reading_is_cut_off(self, make_echo):
-        server = make_echo(keepalive_timeout_ms=700)
-        with contextlib.closing(server.connect()) as stuck:
-            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            stuck.sendall(b"GET /large?50000000 HTTP/1.1\r\nhost: x\r\n\r\n")
-            wait_until(lambda: server.stats()[0] == 1)
-            wait_until(lambda: server.stats()[0] == 0, timeout_s=4)
-
-    def test_a_slow_reader_is_not_idle(self, make_echo):
-        server = make_echo(idle_timeout_ms=300)
-        with contextlib.closing(server.connect()) as slow:
-            slow.sendall(b"GET /large?20000000 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            received = 0
-            while data := slow.recv(1 << 18):
-                received += len(data)
-                time.sleep(0.01)
-        assert received > 20_000_000
-
-    def test_a_client_that_stops_sending_its_body_is_cut_off(self, make_echo):
-        server = make_echo(keepalive_timeout_ms=700)
-        with contextlib.closing(server.connect()) as stuck:
-            stuck.sendall(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")
-            assert stuck.recv(100) == b""
-            wait_until(lambda: server.stats() == (0, 0))
-
-    def test_a_lost_client_closes_its_call(self, echo):
-        lost = echo.connect()
-        lost.sendall(b"GET /hold HTTP/1.1\r\nhost: x\r\n\r\n")
-        wait_until(lambda: echo.stats()[0] == 1)
-        lost.close()
-        wait_until(lambda: echo.stats()[0] == 0)
-
-    def test_pipelined_requests_are_answered_in_order(self, echo):
-        with contextlib.closing(echo.connect()) as pipe:
-            pipe.sendall(b"".join(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n%d" % n for n in range(5)))
-            received = b""
-            while received.count(b"HTTP/1.1 200") < 5 or not received.endswith(b"4"):
-                data = pipe.recv(65536)
-                assert data
-                received += data
-        assert [part[-1:] for part in received.split(b"HTTP/1.1 200 OK")[1:]] == [b"0", b"1", b"2", b"3", b"4"]
-
-
-def make_authority(folder, name: str, signer=None):
-    """A certificate and key for 127.0.0.1, signed by `signer` or by itself. Returns (certificate, key, paths)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(signer[0].subject if signer else subject)
-               .public_key(key.public_key()).serial_number(x509.random_serial_number())
-               .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(hours=1))
-               .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
-               .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False))
-    certificate = builder.sign(signer[1] if signer else key, hashes.SHA256())
-    certificate_path, key_path = folder / f"{name}.pem", folder / f"{name}.key"
-    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return certificate, key, (certificate_path, key_path)
-
-
-@pytest.fixture(scope="module")
-def identities(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    authority = make_authority(folder, "authority")
-    return authority, make_authority(folder, "server", authority), make_authority(folder, "client", authority)
-
-
-class TestTls:
-    def test_grpc_and_http(self, make_echo, identities):
-        authority, server_identity, _ = identities
-        server = make_echo(cert=server_identity[2][0], key=server_identity[2][1])
-        credentials = grpc.ssl_channel_credentials(authority[2][0].read_bytes())
-        with grpc.secure_channel(f"127.0.0.1:{server.port}", credentials) as channel:
-            assert channel.unary_unary(SERVICE + "Echo")(b"x" * 3_000_000, timeout=10) == b"x" * 3_000_000
-        context = ssl.create_default_context(cafile=str(authority[2][0]))
-        web = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=5)
-        web.request("POST", "/echo", body=b"y" * 200_000)
-        assert web.getresponse().read() == b"y" * 200_000
-        web.close()
-
-    def test_mutual(self, make_echo, identities):
-        authority, server_identity, client = identities
-        server = make_echo(cert=server_identity[2][0], key=server_identity[2][1], client_ca=authority[2][0])
-        trusted = authority[2][0].read_bytes()
-        with grpc.secure_channel(f"127.0.0.1:{server.port}", grpc.ssl_channel_credentials(trusted)) as channel:
-            with pytest.raises(grpc.RpcError) as caught:
-                channel.unary_unary(SERVICE + "Echo")(b"x", timeout=5)
-            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-        context = ssl.create_default_context(cafile=str(authority[2][0]))
-        context.load_cert_chain(*client[2])
-        web = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=5)
-        web.request("GET", "/stats")
-        *_, certificate_bytes = web.getresponse().read().split()
-        assert int(certificate_bytes) == len(client[0].public_bytes(serialization.Encoding.DER))
-        web.close()
-
-    def test_a_client_that_never_finishes_its_handshake(self, make_echo, identities):
-        server = make_echo(cert=identities[1][2][0], key=identities[1][2][1], header_timeout_ms=500)
-        with contextlib.closing(server.connect()) as silent:
-            silent.sendall(b"\x16\x03\x01")
-            assert silent.recv(10) == b""

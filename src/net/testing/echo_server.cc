@@ -3,11 +3,12 @@
 // gRPC methods under /longbow.test.Echo/:
 //   Echo        sends every message back; EchoLater does it from another thread
 //   Sink        reads everything, answers one message with "<messages> <bytes>"
-//   Source      first message "<count> <size>": sends that many messages of that many bytes (at most 64 MiB), as the client takes them
-//   Hold        reads one message and never answers
-//   HoldUnread  reads one message and no more, and never answers
-//   Fail        first message "<code> <text>": ends with them, and with the trailers test-text and test-bytes-bin
-// HTTP: /hello, /echo, /hold, /large?<bytes>, /status?<code>, /stats (calls open, connections, peer and certificate size)
+//   Source      first message "<count> <size>": sends that many messages of that many bytes (at most 64 MiB), as the
+//   client takes them Hold        reads one message and never answers HoldUnread  reads one message and no more, and
+//   never answers Fail        first message "<code> <text>": ends with them, and with the trailers test-text and
+//   test-bytes-bin
+// HTTP: /hello, /echo, /hold, /large?<bytes>, /status?<code>, /stats (calls open, connections, peer and certificate
+// size)
 #include <malloc.h>
 #include <signal.h>
 
@@ -169,8 +170,8 @@ class HttpHandler final : public EchoHandler {
     } else if (name == "/large") {
       call_->Send({Filler(number)});
     } else if (name == "/stats") {
-      call_->Send({Bytes(std::to_string(calls_open) + " " + std::to_string(server_->connections()) + " " + call_->head().peer + " " +
-                         std::to_string(call_->head().peer_cert_der.size()))});
+      call_->Send({Bytes(std::to_string(calls_open) + " " + std::to_string(server_->connections()) + " " +
+                         call_->head().peer + " " + std::to_string(call_->head().peer_cert_der.size()))});
     } else {
       call_->Send({Bytes("hello")});
     }
@@ -188,13 +189,20 @@ std::shared_ptr<Handler> MakeGrpcHandler(const std::shared_ptr<Call>& call) {
     return nullptr;
   }
   method.remove_prefix(kService.size());
-  if (method == "Echo") return std::make_shared<EchoHandler>(call);
-  if (method == "EchoLater") return std::make_shared<EchoLaterHandler>(call);
-  if (method == "Sink") return std::make_shared<SinkHandler>(call);
-  if (method == "Source") return std::make_shared<SourceHandler>(call);
-  if (method == "Hold") return std::make_shared<HoldHandler>(call, true);
-  if (method == "HoldUnread") return std::make_shared<HoldHandler>(call, false);
-  if (method == "Fail") return std::make_shared<FailHandler>(call);
+  if (method == "Echo")
+    return std::make_shared<EchoHandler>(call);
+  if (method == "EchoLater")
+    return std::make_shared<EchoLaterHandler>(call);
+  if (method == "Sink")
+    return std::make_shared<SinkHandler>(call);
+  if (method == "Source")
+    return std::make_shared<SourceHandler>(call);
+  if (method == "Hold")
+    return std::make_shared<HoldHandler>(call, true);
+  if (method == "HoldUnread")
+    return std::make_shared<HoldHandler>(call, false);
+  if (method == "Fail")
+    return std::make_shared<FailHandler>(call);
   return nullptr;
 }
 
@@ -205,23 +213,40 @@ Status SetOption(std::string_view flag, ServerOptions& options) {
   const std::string_view name = flag.substr(0, equals);
   const std::string value(flag.substr(std::min(equals + 1, flag.size())));
   const size_t number = ParseNumber(value);
-  if (name == "--listen") options.listen = value;
-  else if (name == "--cert") { LB_ASSIGN(options.cert_pem, ReadWhole(value)); }
-  else if (name == "--key") { LB_ASSIGN(options.key_pem, ReadWhole(value)); }
-  else if (name == "--client-ca") { LB_ASSIGN(options.client_ca_pem, ReadWhole(value)); }
-  else if (name == "--threads") options.threads = static_cast<uint32_t>(number);
-  else if (name == "--stream-window") options.stream_window_bytes = static_cast<uint32_t>(number);
-  else if (name == "--connection-window") options.connection_window_bytes = static_cast<uint32_t>(number);
-  else if (name == "--frame-max") options.frame_max_bytes = static_cast<uint32_t>(number);
-  else if (name == "--streams-max") options.streams_max = static_cast<uint32_t>(number);
-  else if (name == "--connections-max") options.connections_max = static_cast<uint32_t>(number);
-  else if (name == "--message-max") options.message_max_bytes = number;
-  else if (name == "--bytes-in-flight-max") options.bytes_in_flight_max = number;
-  else if (name == "--header-timeout-ms") options.header_timeout = std::chrono::milliseconds(number);
-  else if (name == "--idle-timeout-ms") options.idle_timeout = std::chrono::milliseconds(number);
-  else if (name == "--keepalive-ms") options.keepalive_time = std::chrono::milliseconds(number);
-  else if (name == "--keepalive-timeout-ms") options.keepalive_timeout = std::chrono::milliseconds(number);
-  else return InvalidArgument("unknown flag " + std::string(name));
+  if (name == "--listen")
+    options.listen = value;
+  else if (name == "--cert") {
+    LB_ASSIGN(options.cert_pem, ReadWhole(value));
+  } else if (name == "--key") {
+    LB_ASSIGN(options.key_pem, ReadWhole(value));
+  } else if (name == "--client-ca") {
+    LB_ASSIGN(options.client_ca_pem, ReadWhole(value));
+  } else if (name == "--threads")
+    options.threads = static_cast<uint32_t>(number);
+  else if (name == "--stream-window")
+    options.stream_window_bytes = static_cast<uint32_t>(number);
+  else if (name == "--connection-window")
+    options.connection_window_bytes = static_cast<uint32_t>(number);
+  else if (name == "--frame-max")
+    options.frame_max_bytes = static_cast<uint32_t>(number);
+  else if (name == "--streams-max")
+    options.streams_max = static_cast<uint32_t>(number);
+  else if (name == "--connections-max")
+    options.connections_max = static_cast<uint32_t>(number);
+  else if (name == "--message-max")
+    options.message_max_bytes = number;
+  else if (name == "--bytes-in-flight-max")
+    options.bytes_in_flight_max = number;
+  else if (name == "--header-timeout-ms")
+    options.header_timeout = std::chrono::milliseconds(number);
+  else if (name == "--idle-timeout-ms")
+    options.idle_timeout = std::chrono::milliseconds(number);
+  else if (name == "--keepalive-ms")
+    options.keepalive_time = std::chrono::milliseconds(number);
+  else if (name == "--keepalive-timeout-ms")
+    options.keepalive_timeout = std::chrono::milliseconds(number);
+  else
+    return InvalidArgument("unknown flag " + std::string(name));
   return {};
 }
 
@@ -277,11 +302,11 @@ int Run(int argc, char** argv) {
     return 1;
   }
   running = server->get();
-  std::cout << "listening " << (*server)->port() << std::endl;
+  std::cout << "listening " << (*server)->port() << "\n" << std::flush;
   int signal = 0;
   sigwait(&stop_signals, &signal);
   (*server)->Stop(std::chrono::milliseconds(2000));
-  std::cout << "stopped " << calls_open << std::endl;
+  std::cout << "stopped " << calls_open << "\n" << std::flush;
   return 0;
 }
 
