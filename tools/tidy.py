@@ -49,7 +49,7 @@ STRING_OR_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//.*$')
 
 def tracked_files(root: pathlib.Path) -> list[str]:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
         capture_output=True,
         check=True,
