@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -207,7 +208,7 @@ class Comparison {
     report["benchmark"] = "hnsw_vs_hnswlib";
     report["machine"] = Machine();
     report["isa"] = std::string(kernels::IsaName(kernels_.isa));
-    report["parameters"] = {{"base", a_.base}, {"queries", a_.queries}, {"rows", base_.rows}, {"dimension", base_.columns},
+    report["parameters"] = {{"base", NameOf(a_.base)}, {"queries", NameOf(a_.queries)}, {"rows", base_.rows}, {"dimension", base_.columns},
                             {"query_count", queries_.rows}, {"metric", a_.inner_product ? "dot_product" : "euclidean"}, {"k", a_.k},
                             {"m", a_.m}, {"ef_construction", a_.ef_construction}, {"build_threads", a_.threads}, {"runs", a_.runs}};
     for (const Contestant& c : contestants_) {
@@ -259,6 +260,8 @@ class Comparison {
       add(name, ratios);
     }
   }
+
+  static std::string NameOf(const std::string& path) { return std::filesystem::path(path).filename(); }
 
   static nlohmann::json Machine() {
     utsname name;
