@@ -25,7 +25,8 @@ class Indexer {
   // Rows were published somewhere.
   void Wake();
   // Waits until fewer than `rows_max` rows of the collection stand outside its graphs.
-  // CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds without a deadline.
+  // CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds, whatever the deadline: the
+  // thread that waits is one of few.
   Status WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation);
   void Stop();
 

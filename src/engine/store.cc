@@ -20,7 +20,11 @@ constexpr Term kStandaloneTerm{1};
 // `default/x` and `x` are one collection.
 std::string Canonical(const std::string& name) {
   static const std::string kPrefix = std::string(kDefaultNamespace) + "/";
-  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+  size_t begin = 0;
+  while (name.compare(begin, kPrefix.size(), kPrefix) == 0) {
+    begin += kPrefix.size();
+  }
+  return name.substr(begin);
 }
 
 // The part before the first slash; names without one, or starting with it, are in the default namespace.
@@ -368,8 +372,7 @@ Result<std::vector<QueryResult>> Store::Search(const SearchRequest& request, con
   return engine::Search(*collection->shard.Pin(), request, options_.search, cancellation);
 }
 
-Result<QueryResult> Store::SearchById(const std::string& name, const std::string& id, int64_t k, bool include_vectors,
-                                      const Cancellation* cancellation) const {
+Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::string& id, int64_t k, const Cancellation* cancellation) const {
   LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
   LB_ASSIGN(const RowKey key, ParseKey(*collection->shard.Pin()->schema, id));
   const Shard::Located located = collection->shard.Locate(key);
@@ -379,11 +382,10 @@ Result<QueryResult> Store::SearchById(const std::string& name, const std::string
   SearchRequest request;
   request.collection = name;
   request.k = k;
-  request.include_vectors = include_vectors;
   LB_ASSIGN(std::vector<float> query, VectorOf(*located.view, *located.ordinal));
   request.vectors.push_back(std::move(query));
   LB_ASSIGN(std::vector<QueryResult> results, engine::Search(*located.view, request, options_.search, cancellation));
-  return std::move(results.front());
+  return std::move(results.front().hits);
 }
 
 Status Store::Checkpoint() {

@@ -84,8 +84,7 @@ class Store {
   size_t CountCollections(const std::string& name_space) const;
   Result<std::vector<QueryResult>> Search(const SearchRequest& request, const Cancellation* cancellation) const;
   // Nearest rows to a stored row, itself among them.
-  Result<QueryResult> SearchById(const std::string& collection, const std::string& id, int64_t k, bool include_vectors,
-                                 const Cancellation* cancellation) const;
+  Result<std::vector<Hit>> SearchById(const std::string& collection, const std::string& id, int64_t k, const Cancellation* cancellation) const;
 
   // OK, or why no write can succeed.
   Status WriteHealth() const;

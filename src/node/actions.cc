@@ -33,15 +33,15 @@ Result<Answers> VectorSearch(Services& services, const std::string& body, const 
 
 Result<Answers> VectorSearchById(Services& services, const std::string& body, const Cancellation* cancellation) {
   LB_ASSIGN(const wire::SearchByIdRequest request, wire::ParseSearchById(body));
-  LB_ASSIGN(const engine::QueryResult result,
-            services.store.SearchById(request.collection, request.id, request.k, request.include_vectors, cancellation));
-  return Answers{wire::HitsJson(result.hits)};
+  LB_ASSIGN(const std::vector<Hit> hits, services.store.SearchById(request.collection, request.id, request.k, cancellation));
+  return Answers{wire::HitsJson(hits)};
 }
 
 Result<Answers> CheckReadiness(Services& services, const std::string& body, const Cancellation*) {
   LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
   if (request.dataset.empty()) {
-    return Answers{R"({"status":"READY"})"};
+    const Status ready = services.Readiness();
+    return Answers{ready.ok() ? R"({"status":"READY"})" : nlohmann::json{{"reason", ready.message()}, {"status", "BUSY"}}.dump()};
   }
   const auto found = services.store.Find(request.dataset);
   if (!found.ok()) {

@@ -91,7 +91,9 @@ void ExchangeStream::OnAck(const IngestStream::Ack& ack) {
   if (ended()) {
     return;
   }
-  call().Send(wire::MetadataMessage("{\"batch_id\":" + std::to_string(ack.batch) + ",\"rows\":" + std::to_string(ack.rows) + ",\"status\":\"acked\"}"));
+  if (ack.batch > 0) {
+    call().Send(wire::MetadataMessage("{\"batch_id\":" + std::to_string(ack.batch) + ",\"rows\":" + std::to_string(ack.rows) + ",\"status\":\"acked\"}"));
+  }
   if (ingest_.TakeRoom()) {
     call().Read();
   }
@@ -105,6 +107,9 @@ void ExchangeStream::OnEnd() {
     }
     if (mode_ == Mode::kSearch) {
       return End(searched_ ? Status() : InvalidArgument("empty search request"));
+    }
+    if (Status status = ingest_.Finish(shared_from_this(), cancellation()); !status.ok()) {
+      return End(status);
     }
     {
       std::lock_guard lock(mu_);

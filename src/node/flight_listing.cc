@@ -23,7 +23,7 @@ Result<pb::FlightInfo> InfoOf(const engine::Collection& collection) {
   return info;
 }
 
-// Namespaces are listed beside datasets, because the contract's clients look for them there.
+// Namespaces without datasets are listed beside these, because the contract's clients look there for one they just made.
 pb::FlightInfo InfoOfNamespace(const std::string& name) {
   pb::FlightInfo info;
   info.mutable_flight_descriptor()->set_type(pb::FlightDescriptor::PATH);
@@ -54,18 +54,15 @@ Status ListFlights(Services& services, net::Call& call, const std::string& reque
     return InvalidArgument("malformed Criteria message");
   }
   LB_ASSIGN(const wire::Criteria criteria, wire::ParseCriteria(message.expression()));
-  std::vector<std::string> namespaces = services.store.Namespaces();
-  std::erase(namespaces, "default");
   for (const auto& collection : services.store.List()) {
     LB_TRY(cancellation->Check());
-    std::erase(namespaces, collection->name);
     if (criteria.Matches(collection->name, collection->shard.Pin()->live_rows)) {
       LB_ASSIGN(const pb::FlightInfo info, InfoOf(*collection));
       Send(call, info);
     }
   }
-  for (const std::string& name : namespaces) {
-    if (criteria.Matches(name, 0)) {
+  for (const std::string& name : services.store.Namespaces()) {
+    if (name != "default" && services.store.CountCollections(name) == 0 && criteria.Matches(name, 0)) {
       Send(call, InfoOfNamespace(name));
     }
   }

@@ -13,26 +13,31 @@ Result<bool> IngestStream::Feed(const wire::FlightData& data, const std::shared_
   if (!batch) {
     return true;
   }
-  Put(std::move(*batch), owner, cancellation);
+  Put(++batches_, std::move(*batch), owner, cancellation);
   std::lock_guard lock(mu_);
   waiting_for_room_ = unacknowledged_bytes_ > limits::kStreamUnacknowledgedMaxBytes || unacknowledged_batches_ > limits::kStreamUnacknowledgedMax;
   return !waiting_for_room_;
 }
 
-Status IngestStream::PutEmpty(const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+Status IngestStream::Finish(const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+  if (decoder_.schema() == nullptr) {
+    return InvalidArgument("the stream ended before a schema came");
+  }
+  if (batches_ > 0) {
+    return {};
+  }
   auto rows = arrow::RecordBatch::MakeEmpty(decoder_.schema());
   if (!rows.ok()) {
     return InvalidArgument("schema without a possible batch: " + rows.status().message());
   }
   LB_ASSIGN(RowBatch batch, wire::EncodeRows(*rows));
-  Put(std::move(batch), owner, cancellation);
+  Put(0, std::move(batch), owner, cancellation);
   return {};
 }
 
-void IngestStream::Put(RowBatch batch, const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+void IngestStream::Put(uint64_t number, RowBatch batch, const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
   const size_t size_bytes = TotalSize(batch.encoded);
   const int64_t rows = batch.rows->num_rows();
-  const uint64_t number = ++batches_;
   {
     std::lock_guard lock(mu_);
     unacknowledged_bytes_ += size_bytes;
@@ -107,13 +112,8 @@ void PutStream::OnAck(const IngestStream::Ack& ack) {
 
 void PutStream::OnEnd() {
   RunOn(services().write_pool, [this] {
-    if (!ingest_.has_schema()) {
-      return End(InvalidArgument("the stream ended before a schema came"));
-    }
-    if (ingest_.batches() == 0) {
-      if (Status status = ingest_.PutEmpty(shared_from_this(), cancellation()); !status.ok()) {
-        return End(status);
-      }
+    if (Status status = ingest_.Finish(shared_from_this(), cancellation()); !status.ok()) {
+      return End(status);
     }
     {
       std::lock_guard lock(mu_);

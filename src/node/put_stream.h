@@ -17,7 +17,7 @@ namespace longbow::node {
 class IngestStream {
  public:
   struct Ack {
-    uint64_t batch = 0;  // from 1
+    uint64_t batch = 0;  // from 1; 0: no batch came, the dataset was created
     int64_t rows = 0;
     Status status;
   };
@@ -28,19 +28,18 @@ class IngestStream {
 
   void SetDataset(std::string name) { dataset_ = std::move(name); }
   const std::string& dataset() const { return dataset_; }
-  bool has_schema() const { return decoder_.schema() != nullptr; }
-  uint64_t batches() const { return batches_; }
   // One message: decodes, checks and hands a batch to the store. `owner` lives until the acknowledgement.
   // True if the next message may be read now; else the acknowledgement that makes room returns true from TakeRoom.
   Result<bool> Feed(const wire::FlightData& data, const std::shared_ptr<void>& owner, const Cancellation* cancellation);
-  // A stream that sent a schema and no batch creates its dataset all the same.
-  Status PutEmpty(const std::shared_ptr<void>& owner, const Cancellation* cancellation);
+  // The client has sent its last message. A stream with a schema and no batch creates its dataset all the same; one
+  // without a schema is INVALID_ARGUMENT.
+  Status Finish(const std::shared_ptr<void>& owner, const Cancellation* cancellation);
   // True once after Feed returned false, when enough was acknowledged.
   bool TakeRoom();
   bool idle() const;
 
  private:
-  void Put(RowBatch batch, const std::shared_ptr<void>& owner, const Cancellation* cancellation);
+  void Put(uint64_t number, RowBatch batch, const std::shared_ptr<void>& owner, const Cancellation* cancellation);
 
   Services& services_;
   const OnAck on_ack_;

@@ -47,7 +47,7 @@ struct ServeOptions {
   // Threads, all at least 1: 0 in the configuration has become the number of cores.
   uint32_t index_threads = 1;
   uint32_t search_threads = 1;
-  uint32_t write_threads = 1;
+  uint32_t write_threads = 16;  // more than cores: they wait for the disk
   uint32_t io_threads = 2;
 
   uint64_t max_wal_size_bytes = 104'857'600;               // a checkpoint is due when the log is larger

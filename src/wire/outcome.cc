@@ -1,9 +1,5 @@
 #include "wire/outcome.h"
 
-#include <arrow/status.h>
-
-#include <optional>
-
 namespace longbow::wire {
 namespace {
 
@@ -42,30 +38,10 @@ int HttpStatus(StatusCode code) {
   return 500;
 }
 
-// Arrow's client makes the right exception of most gRPC codes by itself. RESOURCE_EXHAUSTED it takes for a wrong request
-// (ArrowInvalid), although the same request may succeed later; OUT_OF_RANGE likewise.
-std::optional<arrow::StatusCode> Refinement(StatusCode code) {
-  switch (code) {
-    case StatusCode::kResourceExhausted:
-      return arrow::StatusCode::CapacityError;
-    case StatusCode::kOutOfRange:
-      return arrow::StatusCode::IndexError;
-    default:
-      return std::nullopt;
-  }
-}
-
 }  // namespace
 
-net::Outcome ToOutcome(const Status& status) {
-  net::Outcome outcome;
-  outcome.status = status;
-  outcome.http_status = HttpStatus(status.code());
-  if (const auto refinement = Refinement(status.code())) {
-    outcome.trailers.emplace_back("x-arrow-status", std::to_string(static_cast<int>(*refinement)));
-    outcome.trailers.emplace_back("x-arrow-status-message-bin", std::string(status.message()));
-  }
-  return outcome;
-}
+// Arrow's client makes its exceptions of the plain gRPC code. Its refining trailers (x-arrow-status) are not sent: with
+// them it forgets the code, and the same refusal would look different from the transport and from a handler.
+net::Outcome ToOutcome(const Status& status) { return {status, {}, HttpStatus(status.code())}; }
 
 }  // namespace longbow::wire

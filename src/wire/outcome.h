@@ -6,7 +6,6 @@
 
 namespace longbow::wire {
 
-// Arrow's client reads the gRPC code; trailers (x-arrow-status, x-arrow-status-message-bin) refine where it is too coarse.
 net::Outcome ToOutcome(const Status& status);
 
 }  // namespace longbow::wire
