@@ -91,7 +91,7 @@ Status Node::StartMetricsPort() {
 
 Status Node::OpenStore() {
   LB_ASSIGN(store_, engine::Store::Open(environment_, StoreOptionsOf(options_)));
-  services_.reset(new Services{*store_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_});
+  services_ = std::make_unique<Services>(*store_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_);
   return {};
 }
 
