@@ -8,7 +8,7 @@
 namespace longbow::node {
 
 ExchangeStream::ExchangeStream(std::shared_ptr<net::Call> call, Services& services)
-    : ServiceCall(std::move(call), services, "do_exchange"), ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
+    : ServiceCall(std::move(call), services, "do_exchange"), queries_(services.receive_cache), ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
 
 void ExchangeStream::OnMessage(net::Message message) {
   // Which pool is right is known only after the first message; later ones go where their kind of work belongs.

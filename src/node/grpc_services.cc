@@ -8,7 +8,7 @@
 
 #include "flight.pb.h"
 #include "health.pb.h"
-#include "reflection_v1.pb.h"
+#include "reflection.pb.h"
 #include "reflection_v1alpha.pb.h"
 
 namespace longbow::node {

@@ -24,7 +24,8 @@ class IngestStream {
   // Runs when a batch is durable and visible, or failed; on another thread, in batch order.
   using OnAck = std::function<void(const Ack&)>;
 
-  IngestStream(Services& services, OnAck on_ack) : services_(services), on_ack_(std::move(on_ack)) {}
+  IngestStream(Services& services, OnAck on_ack)
+      : services_(services), on_ack_(std::move(on_ack)), decoder_(services.receive_cache) {}
 
   void SetDataset(std::string name) { dataset_ = std::move(name); }
   const std::string& dataset() const { return dataset_; }

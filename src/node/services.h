@@ -3,13 +3,16 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <string>
 
+#include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "engine/store.h"
+#include "wire/block_cache.h"
 
 namespace longbow::node {
 
@@ -45,6 +48,7 @@ struct Services {
   RequestMetrics& metrics;
   Logger& logger;
   const std::atomic<bool>& draining;
+  const std::shared_ptr<wire::BlockCache> receive_cache = wire::BlockCache::Make(limits::kReceiveCacheMaxBytes);  // of all streams
 
   // OK if the node takes all requests, else what is wrong: what /readyz and gRPC health say.
   Status Readiness() const {
