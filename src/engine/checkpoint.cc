@@ -74,7 +74,7 @@ Status Checkpoints::Load(State* state) {
     state->SetPosition(manifest->checkpoint, manifest->next_shard);
     manifest_ = *manifest;
   }
-  return RemoveUnnamedFiles();
+  return {};
 }
 
 Status Checkpoints::LoadCollection(const storage::CollectionEntry& entry, State* state) {
@@ -162,7 +162,6 @@ Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Pa
   return entry;
 }
 
-// What the manifest does not name was replaced, belongs to a dropped collection, or was never finished.
 Status Checkpoints::RemoveUnnamedFiles() {
   std::set<std::string> named;
   std::set<std::string> folders;

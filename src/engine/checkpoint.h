@@ -34,20 +34,23 @@ class Checkpoints {
  public:
   Checkpoints(FileSystem& fs, std::string data_dir) : fs_(fs), data_dir_(std::move(data_dir)) {}
 
-  // Start-up: brings `state` to the last checkpoint (nothing if there is none) and removes files that an interrupted
-  // checkpoint left. Errors as ReadManifest and ReadSegmentFile: nothing is changed then.
+  // Start-up: brings `state` to the last checkpoint (nothing if there is none). Changes no file.
+  // Errors as ReadManifest and ReadSegmentFile.
   Status Load(State* state);
 
   // Writes the rows that came since the last checkpoint and swaps the manifest; on OK everything up to cut.applied is
   // durable outside the log. After an error the last checkpoint stands.
   Status Write(const StateCut& cut);
 
+  // Removes files that the manifest does not name: an interrupted checkpoint's, replaced ones, those of dropped
+  // collections. Only once manifest and log are known to fit together: until then an unnamed file may be all there is.
+  Status RemoveUnnamedFiles();
+
   Lsn last() const { return manifest_.checkpoint; }
 
  private:
   Result<storage::CollectionEntry> WriteCollection(const StateCut::Part& part, Lsn lsn, const storage::CollectionEntry* before);
   Status LoadCollection(const storage::CollectionEntry& entry, State* state);
-  Status RemoveUnnamedFiles();
   std::string PathOf(const std::string& file) const { return data_dir_ + "/" + file; }
 
   FileSystem& fs_;

@@ -86,6 +86,7 @@ Status Store::OpenFolder() {
               ++replayed;
               return state.Apply(record, {});
             }));
+  LB_TRY(checkpoints_.RemoveUnnamedFiles());
   AdoptState(state);
   applier_ = std::make_unique<Applier>(std::move(state));
   indexer_ = std::make_unique<Indexer>(options_.index_threads, [this] { return List(); });

@@ -129,18 +129,18 @@ Status CheckType(const arrow::Field& existing, const arrow::Field& incoming, boo
   if (existing.type()->Equals(*incoming.type())) {
     return {};
   }
+  std::string detail;
   if (is_vector && incoming.type()->id() == arrow::Type::FIXED_SIZE_LIST) {
     const auto& have = static_cast<const arrow::FixedSizeListType&>(*existing.type());
     const auto& got = static_cast<const arrow::FixedSizeListType&>(*incoming.type());
     if (have.list_size() != got.list_size()) {
-      return InvalidArgument("dimension mismatch: expected " + std::to_string(have.list_size()) + ", got " + std::to_string(got.list_size()));
-    }
-    if (have.value_type()->Equals(*got.value_type())) {
+      detail = " (dimension mismatch: expected " + std::to_string(have.list_size()) + ", got " + std::to_string(got.list_size()) + ")";
+    } else if (have.value_type()->Equals(*got.value_type())) {
       return {};  // only the element's name or nullability differs
     }
   }
   return InvalidArgument("schema mismatch: type mismatch for column " + Quoted(existing.name()) + ": existing=" +
-                         TypeName(*existing.type()) + ", new=" + TypeName(*incoming.type()));
+                         TypeName(*existing.type()) + ", new=" + TypeName(*incoming.type()) + detail);
 }
 
 // Fields of the collection after a put with `incoming`; the same pointers where nothing changes.

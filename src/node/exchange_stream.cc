@@ -6,6 +6,18 @@
 #include "wire/results.h"
 
 namespace longbow::node {
+namespace {
+
+// The contract has words of its own for binary searches.
+Status CheckSearchable(Services& services, const std::string& dataset) {
+  const auto found = services.store.Find(dataset);
+  if (!found.ok()) {
+    return NotFound("dataset not found: " + dataset);
+  }
+  return (*found)->shard.Pin()->schema->vector_column >= 0 ? Status() : FailedPrecondition("dataset has no index");
+}
+
+}  // namespace
 
 ExchangeStream::ExchangeStream(std::shared_ptr<net::Call> call, Services& services)
     : ServiceCall(std::move(call), services, "do_exchange"), queries_(services.receive_cache), ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
@@ -68,6 +80,7 @@ Status ExchangeStream::HandleSearch(const wire::FlightData& data) {
   }
   searched_ = true;
   for (const SearchRequest& request : requests) {
+    LB_TRY(CheckSearchable(services(), request.collection));
     LB_ASSIGN(const std::vector<engine::QueryResult> results, Search(services(), request, cancellation()));
     if (answers_ == nullptr) {
       answers_ = std::make_unique<wire::BatchEncoder>(wire::HitSchema(false));

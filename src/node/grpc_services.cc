@@ -4,6 +4,7 @@
 #include <google/protobuf/descriptor.pb.h>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 #include "flight.pb.h"
@@ -35,7 +36,17 @@ void RegisterFiles() {
 
 // ---- health ------------------------------------------------------------------------------------------------------
 
-// UnaryCall::Work of Check. Watch is not offered, which the protocol allows: clients then poll Check.
+health::HealthCheckResponse::ServingStatus StateOf(const Services& services) {
+  return services.Readiness().ok() ? health::HealthCheckResponse::SERVING : health::HealthCheckResponse::NOT_SERVING;
+}
+
+void SendState(net::Call& call, health::HealthCheckResponse::ServingStatus state) {
+  health::HealthCheckResponse response;
+  response.set_status(state);
+  call.Send({Slice::Own(response.SerializeAsString())});
+}
+
+// UnaryCall::Work of Check.
 Status CheckHealth(Services& services, net::Call& call, const std::string& request, const Cancellation*) {
   health::HealthCheckRequest message;
   if (!message.ParseFromString(request)) {
@@ -44,11 +55,41 @@ Status CheckHealth(Services& services, net::Call& call, const std::string& reque
   if (!message.service().empty() && !IsService(message.service())) {
     return NotFound("unknown service " + message.service());
   }
-  health::HealthCheckResponse response;
-  response.set_status(services.Readiness().ok() ? health::HealthCheckResponse::SERVING : health::HealthCheckResponse::NOT_SERVING);
-  call.Send({Slice::Own(response.SerializeAsString())});
+  SendState(call, StateOf(services));
   return {};
 }
+
+// Watch: the state at once, and again whenever it has changed, until the client leaves.
+class HealthWatch final : public ServiceCall {
+ public:
+  HealthWatch(std::shared_ptr<net::Call> call, Services& services) : ServiceCall(std::move(call), services, "other") {}
+
+  void OnMessage(net::Message message) override {
+    health::HealthCheckRequest request;
+    if (!request.ParseFromString(Joined(message))) {
+      return End(InvalidArgument("malformed HealthCheckRequest"));
+    }
+    if (!request.service().empty() && !IsService(request.service())) {
+      return SendState(call(), health::HealthCheckResponse::SERVICE_UNKNOWN);
+    }
+    services().watchers.Add(weak_from_this(), [this] { SendIfChanged(); });
+    SendIfChanged();
+  }
+  void OnEnd() override {}  // the request has come; answers go on
+
+ private:
+  void SendIfChanged() {
+    std::lock_guard lock(mu_);
+    const health::HealthCheckResponse::ServingStatus state = StateOf(services());
+    if (state != last_ && !ended()) {
+      last_ = state;
+      SendState(call(), state);
+    }
+  }
+
+  std::mutex mu_;
+  health::HealthCheckResponse::ServingStatus last_ = health::HealthCheckResponse::UNKNOWN;  // guarded by mu_
+};
 
 // ---- reflection --------------------------------------------------------------------------------------------------
 
@@ -126,6 +167,9 @@ std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_pt
   RegisterFiles();
   if (path == "/grpc.health.v1.Health/Check") {
     return std::make_shared<UnaryCall>(std::move(call), services, "other", services.search_pool, CheckHealth);
+  }
+  if (path == "/grpc.health.v1.Health/Watch") {
+    return std::make_shared<HealthWatch>(std::move(call), services);
   }
   namespace v1 = grpc::reflection::v1;
   namespace v1alpha = grpc::reflection::v1alpha;

@@ -91,7 +91,7 @@ Status Node::StartMetricsPort() {
 
 Status Node::OpenStore() {
   LB_ASSIGN(store_, engine::Store::Open(environment_, StoreOptionsOf(options_)));
-  services_ = std::make_unique<Services>(*store_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_);
+  services_ = std::make_unique<Services>(*store_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_, watchers_);
   return {};
 }
 
@@ -106,6 +106,7 @@ void Node::Stop(std::chrono::milliseconds grace) {
   if (draining_.exchange(true)) {
     return;
   }
+  watchers_.Notify();
   {
     // Both ports drain at the same time.
     std::thread meta([this, grace] {

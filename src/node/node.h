@@ -47,6 +47,7 @@ class Node {
   RequestMetrics request_metrics_;
   ThreadPool search_pool_;
   ThreadPool write_pool_;
+  ReadinessWatchers watchers_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> started_{false};
   std::unique_ptr<engine::Store> store_;

@@ -49,6 +49,9 @@ void ServiceCall::End(const Status& status) {
     services_.logger.Error("call failed", {{"path", call_->head().path}, {"peer", call_->head().peer}, {"status", status.ToString()}});
   }
   call_->Finish(wire::ToOutcome(status));
+  if (status.code() == StatusCode::kUnavailable) {
+    services_.watchers.Notify();
+  }
 }
 
 void ServiceCall::OnClose(StatusCode code) {

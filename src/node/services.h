@@ -2,9 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/limits.h"
 #include "base/logging.h"
@@ -41,6 +45,18 @@ class RequestMetrics {
   std::map<std::string, CallMetrics> by_action_;
 };
 
+// Calls that want to hear when the node's readiness may have changed. Thread safe.
+class ReadinessWatchers {
+ public:
+  using Watcher = std::function<void()>;  // must be quick; runs on whatever thread brought the change
+  void Add(std::weak_ptr<const void> call, Watcher watcher);
+  void Notify();
+
+ private:
+  std::mutex mu_;
+  std::vector<std::pair<std::weak_ptr<const void>, Watcher>> watchers_;  // guarded by mu_; those of ended calls are dropped
+};
+
 struct Services {
   engine::Store& store;
   ThreadPool& search_pool;   // reads: scans and searches
@@ -48,6 +64,7 @@ struct Services {
   RequestMetrics& metrics;
   Logger& logger;
   const std::atomic<bool>& draining;
+  ReadinessWatchers& watchers;
   const std::shared_ptr<wire::BlockCache> receive_cache = wire::BlockCache::Make(limits::kReceiveCacheMaxBytes);  // of all streams
 
   // OK if the node takes all requests, else what is wrong: what /readyz and gRPC health say.

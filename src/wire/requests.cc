@@ -195,6 +195,9 @@ Result<DeleteRequest> ParseDelete(std::string_view body) {
   JsonReader reader(document.root(), kDelete);
   DeleteRequest request;
   ReadName(reader, "dataset", "name", &request.collection);
+  if (request.collection.empty()) {
+    return InvalidArgument("missing dataset name");
+  }
   if (reader.Find("id")) {
     reader.Id("id", &request.ids.emplace_back());
   }

@@ -240,7 +240,8 @@ TEST(ParseDelete, TakesOneOrMany) {
   ExpectInvalid(ParseDelete(R"({"dataset":"ds","ids":[]})"), "\"id\" is missing");
   ExpectInvalid(ParseDelete(R"({"dataset":"ds","ids":[true]})"), "strings or whole numbers");
   ExpectInvalid(ParseDelete(R"({"dataset":"ds","ids":"7"})"), "must be an array");
-  std::string many = "{\"ids\":[0";
+  ExpectInvalid(ParseDelete(R"({"id":"7"})"), "missing dataset name");
+  std::string many = "{\"dataset\":\"ds\",\"ids\":[0";
   for (size_t i = 0; i < limits::kIdsPerRequestMax; ++i) {
     many += ",0";
   }

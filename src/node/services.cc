@@ -24,4 +24,25 @@ CallMetrics& RequestMetrics::For(const std::string& action) {
   return found == by_action_.end() ? by_action_.at("other") : found->second;
 }
 
+void ReadinessWatchers::Add(std::weak_ptr<const void> call, Watcher watcher) {
+  std::lock_guard lock(mu_);
+  watchers_.emplace_back(std::move(call), std::move(watcher));
+}
+
+void ReadinessWatchers::Notify() {
+  std::vector<std::pair<std::shared_ptr<const void>, Watcher>> alive;
+  {
+    std::lock_guard lock(mu_);
+    std::erase_if(watchers_, [](const auto& watcher) { return watcher.first.expired(); });
+    for (const auto& [call, watcher] : watchers_) {
+      if (auto held = call.lock()) {
+        alive.emplace_back(std::move(held), watcher);
+      }
+    }
+  }
+  for (const auto& [call, watcher] : alive) {
+    watcher();
+  }
+}
+
 }  // namespace longbow::node
