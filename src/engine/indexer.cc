@@ -8,7 +8,7 @@
 namespace longbow::engine {
 namespace {
 
-constexpr int kIndexNice = 5;
+constexpr int kIndexNice = 10;  // about a tenth of the share of a thread at 0
 constexpr std::chrono::seconds kRoomWaitMax{10};
 
 }  // namespace
