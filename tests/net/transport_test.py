@@ -19,6 +19,7 @@ from h2_frames import (
     HEADERS,
     RST_STREAM,
     SETTINGS,
+    WINDOW_UPDATE,
     Connection,
     frame,
     grpc_message,
@@ -193,6 +194,54 @@ class TestGrpc:
 
 def decode(block: bytes) -> dict[str, bytes]:
     return {name.decode(): value for name, value in hpack.Decoder().decode(block, raw=True)}
+
+
+class TestSmallFrames:
+    """Many small frames at once are what busy clients send. h2 would close such a connection if it had to keep them."""
+
+    @staticmethod
+    def answer(raw: Connection, stream: int) -> bytes:
+        frames = raw.read_frames(lambda seen: any(kind in (GOAWAY, DATA) for kind, *_ in seen))
+        assert GOAWAY not in {kind for kind, *_ in frames}, frames
+        return b"".join(payload for kind, _, number, payload in frames if kind == DATA and number == stream)
+
+    def test_messages_in_a_frame_each(self, echo):
+        with Connection(echo.port, timeout_s=20) as raw:
+            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, head("Sink")))
+            batch = frame(DATA, 0, 1, grpc_message(b"12345678")) * 1000
+            credit = {0: 65535, 1: 1 << 20}
+            for _ in range(200):
+                while min(credit.values()) < 13_000:
+                    frames = raw.read_frames(lambda seen: any(kind in (GOAWAY, WINDOW_UPDATE) for kind, *_ in seen))
+                    assert frames and GOAWAY not in {kind for kind, *_ in frames}, frames
+                    for kind, _, stream, payload in frames:
+                        credit[stream] += int.from_bytes(payload, "big") if kind == WINDOW_UPDATE else 0
+                assert raw.send(batch)
+                credit = {stream: left - 13_000 for stream, left in credit.items()}
+            raw.send(frame(DATA, END_STREAM, 1))
+            assert self.answer(raw, 1)[5:] == b"200000 1600000"
+
+    def test_first_messages_on_many_streams(self, echo):
+        streams = range(1, 501, 2)
+        with Connection(echo.port, timeout_s=10) as raw:
+            raw.send(preface() + b"".join(frame(HEADERS, END_HEADERS, stream, head("Echo")) for stream in streams))
+            for _ in range(20):
+                raw.send(b"".join(frame(DATA, 0, stream, grpc_message(b"ping")) for stream in streams))
+                answered: set[int] = set()
+                while len(answered) < len(streams):
+                    frames = raw.read_frames(len)
+                    assert frames and GOAWAY not in {kind for kind, *_ in frames}
+                    answered |= {stream for kind, _, stream, _ in frames if kind == DATA}
+
+    def test_frames_that_wait_for_a_handler(self, echo):
+        """The handler reads one message and no more; what comes behind it waits, up to the window."""
+        with Connection(echo.port, timeout_s=10) as raw:
+            raw.send(preface() + frame(HEADERS, END_HEADERS, 1, head("HoldUnread")))
+            raw.send(frame(DATA, 0, 1, grpc_message(b"first")))
+            for _ in range(3):
+                raw.send(frame(DATA, 0, 1, grpc_message(b"12345678")) * 1500)
+            raw.send(frame(HEADERS, END_HEADERS, 3, head("Echo")) + frame(DATA, END_STREAM, 3, grpc_message(b"after")))
+            assert self.answer(raw, 3) == grpc_message(b"after")
 
 
 class TestEndings:

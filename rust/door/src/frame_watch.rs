@@ -16,6 +16,7 @@ pub(crate) struct FrameWatch {
     headers_open: bool,
     headers_since: Option<Instant>,
     last_byte: Option<Instant>,
+    frames: usize,
 }
 
 impl FrameWatch {
@@ -47,11 +48,22 @@ impl FrameWatch {
     }
 
     fn begin_frame(&mut self) {
+        self.frames += 1;
         self.payload_left =
             usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
         if matches!(self.head[3], HEADERS | CONTINUATION) {
             self.headers_open = self.head[4] & END_HEADERS == 0;
         }
+    }
+
+    /// Frames begun since this was asked last.
+    pub fn take_frames(&mut self) -> usize {
+        std::mem::take(&mut self.frames)
+    }
+
+    /// How much of the current frame is still to come.
+    pub fn payload_left(&self) -> usize {
+        self.payload_left
     }
 
     /// Since when a header block is unfinished.

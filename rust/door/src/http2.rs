@@ -1,20 +1,20 @@
-//! HTTP/2 through `h2`: one task per connection, one per stream.
+//! A connection of HTTP/2, through `h2`: accepts its streams and watches over it. Each stream is a task of its own.
 
-use bytes::Buf;
 use h2::server::{Connection, SendResponse};
-use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use h2::{Ping, PingPong, Reason, RecvStream};
 use http::Request;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::abi::Peer;
-use crate::call::{Call, End, Next};
 use crate::deadline::Deadline;
+use crate::given_up::GivenUp;
+use crate::http2_stream::{Stream, Traffic};
 use crate::io::{Activity, Io};
 use crate::listener::{Graceful, Shared};
 use crate::message::Message;
@@ -22,56 +22,12 @@ use crate::message::Message;
 /// The first bytes of every HTTP/2 connection (RFC 9113, section 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// HTTP/2's own first window of a connection; a larger one is granted when it was used, see `grow`.
-const FIRST_WINDOW: usize = 65_535;
+pub(crate) const FIRST_WINDOW: usize = 65_535;
 /// How much of an answer may lie in h2's buffers, per stream.
-const SEND_BUFFER: usize = 1 << 20;
-
-/// What a connection and its streams tell each other.
-#[derive(Default)]
-struct Traffic {
-    streams: AtomicUsize,
-    /// Body bytes given to the C++ side; stops counting when the window was grown.
-    delivered: AtomicUsize,
-    grow: AtomicBool,
-    /// Streams that the peer gave up; taken out by the connection.
-    given_up: AtomicUsize,
-    /// Set while the connection waits for its last stream, to begin to be idle.
-    idle_waker: Mutex<Option<Waker>>,
-}
-
-impl Traffic {
-    fn idle_waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.idle_waker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn stream_ended(&self) {
-        if self.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
-            if let Some(waker) = self.idle_waker().take() {
-                waker.wake();
-            }
-        }
-    }
-}
-
-/// Counts streams opened and given up as a bucket that leaks: a burst of `reset_streams_max`, and ten times as many per
-/// second. A client that hedges stays far below; one that only opens and resets, which costs it nothing and us a call
-/// each, loses its connection. h2's own counters see only resets that come before we looked at the stream.
-struct GivenUp {
-    level: f64,
-    at: Instant,
-}
-
-impl GivenUp {
-    const REFILL_PER_SECOND: f64 = 10.0;
-
-    /// True: too many.
-    fn add(&mut self, streams: usize, burst_max: usize, now: Instant) -> bool {
-        let leaked = now.duration_since(self.at).as_secs_f64() * Self::REFILL_PER_SECOND * burst_max as f64;
-        self.level = (self.level - leaked).max(0.0) + streams as f64;
-        self.at = now;
-        self.level > burst_max as f64
-    }
-}
+pub(crate) const SEND_BUFFER: usize = 1 << 20;
+/// What small DATA frames may cost, in h2's terms (256 bytes less their size, each), until a stream's task has run. One
+/// pass over the socket brings at most some 8000 frames, see `io`; more than this can only be a bug of ours.
+const SMALL_FRAME_BUDGET: usize = 4 << 20;
 
 pub(crate) struct Http2<T> {
     connection: Connection<Io<T>, Message>,
@@ -105,6 +61,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Http2<T> {
             .max_local_error_reset_streams(Some(limits.reset_streams_max))
             .max_concurrent_reset_streams(limits.reset_streams_max)
             .max_send_buffer_size(SEND_BUFFER)
+            .data_frame_budget(SMALL_FRAME_BUDGET)
             .handshake(io)
             .await?;
         let now = Instant::now();
@@ -120,7 +77,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Http2<T> {
             idle: Deadline::default(),
             closing: false,
             window_granted: 0,
-            given_up: GivenUp { level: 0.0, at: now },
+            given_up: GivenUp::new(now),
             traffic: Arc::default(),
             peer: Arc::new(peer),
             shared,
@@ -142,9 +99,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2<T> {
         }
         if self.shared.windows.fetch_add(more, Ordering::AcqRel) + more > self.shared.limits.windows_max {
             self.shared.windows.fetch_sub(more, Ordering::AcqRel);
-            // Asked again after the next 64 KiB.
-            self.traffic.delivered.store(0, Ordering::Release);
-            return;
+            return; // and asked again after the next 64 KiB
         }
         self.window_granted = more;
         self.connection.set_target_window_size(target as u32);
@@ -154,14 +109,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Http2<T> {
         let (head, body) = request.into_parts();
         let call = self.shared.service.begin(&self.peer, &Request::from_parts(head, ()));
         self.traffic.streams.fetch_add(1, Ordering::AcqRel);
-        tokio::spawn(Stream {
-            call,
-            body: Some(body),
-            answer: Answer::Head(respond),
-            timer: Deadline::default(),
-            complete: false,
-            traffic: self.traffic.clone(),
-        });
+        tokio::spawn(Stream::new(call, body, respond, self.traffic.clone()));
     }
 
     /// True: the peer is gone.
@@ -254,199 +202,5 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Http2<T> {
 impl<T> Drop for Http2<T> {
     fn drop(&mut self) {
         self.shared.windows.fetch_sub(self.window_granted, Ordering::AcqRel);
-    }
-}
-
-enum Answer {
-    Head(SendResponse<Message>),
-    Body(SendStream<Message>),
-}
-
-/// One call on an HTTP/2 connection. Looked at whenever the peer, the C++ side or the clock did something.
-struct Stream {
-    call: Arc<Call>,
-    /// None after the peer's last byte.
-    body: Option<RecvStream>,
-    answer: Answer,
-    timer: Deadline,
-    complete: bool,
-    traffic: Arc<Traffic>,
-}
-
-/// Why a stream's task ends.
-enum Over {
-    Answered,
-    /// Reset by the peer.
-    GivenUp,
-    /// Cut off by us, or the connection is lost.
-    Gone,
-}
-
-impl From<h2::Error> for Over {
-    fn from(error: h2::Error) -> Over {
-        if error.is_reset() && error.is_remote() {
-            Over::GivenUp
-        } else {
-            Over::Gone
-        }
-    }
-}
-
-impl Stream {
-    fn reset(&mut self, reason: Reason) {
-        match &mut self.answer {
-            Answer::Head(respond) => respond.send_reset(reason),
-            Answer::Body(stream) => stream.send_reset(reason),
-        }
-    }
-
-    /// Sends what can be sent now. Returns if it has to wait or nothing is left.
-    fn send(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
-        loop {
-            match (self.call.next(), &mut self.answer) {
-                (Next::Nothing, _) => return Ok(()),
-                (Next::Broken, _) => {
-                    self.reset(Reason::CANCEL);
-                    return Err(Over::Gone);
-                }
-                (Next::Head { head, last }, Answer::Head(respond)) => {
-                    let stream = respond.send_response(head, last)?;
-                    if last {
-                        return Err(Over::Answered);
-                    }
-                    self.answer = Answer::Body(stream);
-                }
-                (Next::Data { size }, Answer::Body(stream)) => {
-                    // Bytes are handed over only as far as the peer's window reaches. What waits stays with the call,
-                    // where a deadline can drop it.
-                    stream.reserve_capacity(size.min(SEND_BUFFER));
-                    let room = match stream.capacity() {
-                        0 if size > 0 => match stream.poll_capacity(cx) {
-                            Poll::Pending => return Ok(()),
-                            Poll::Ready(None) => return Err(Over::GivenUp),
-                            Poll::Ready(Some(room)) => room?,
-                        },
-                        room => room,
-                    };
-                    if room == 0 && size > 0 {
-                        continue;
-                    }
-                    if let Some((bytes, last)) = self.call.take(room) {
-                        if bytes.has_remaining() || last {
-                            stream.send_data(bytes, last)?;
-                        }
-                        if last {
-                            return Err(Over::Answered);
-                        }
-                    }
-                }
-                (Next::End(End::Trailers(trailers)), Answer::Body(stream)) => {
-                    stream.send_trailers(trailers)?;
-                    return Err(Over::Answered);
-                }
-                (Next::End(End::Plain), Answer::Body(stream)) => {
-                    // The end came after the last message had been taken: an empty DATA frame carries it.
-                    stream.send_data(Message::empty(), true)?;
-                    return Err(Over::Answered);
-                }
-                // Wrong order: a second head, or bytes or an end without one.
-                (Next::Head { .. }, Answer::Body(_)) | (Next::Data { .. } | Next::End(_), Answer::Head(_)) => {
-                    self.reset(Reason::INTERNAL_ERROR);
-                    return Err(Over::Gone);
-                }
-            }
-        }
-    }
-
-    /// Gives the C++ side the bytes it asked for.
-    fn receive(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
-        let (body, traffic) = (&mut self.body, &self.traffic);
-        let poll = || -> Poll<Option<Result<bytes::Bytes, h2::Error>>> {
-            let Some(stream) = body else { return Poll::Ready(None) };
-            loop {
-                match stream.poll_data(cx) {
-                    Poll::Ready(Some(Ok(bytes))) => {
-                        if traffic.delivered.fetch_add(bytes.len(), Ordering::AcqRel) + bytes.len() >= FIRST_WINDOW {
-                            traffic.delivered.store(0, Ordering::Release);
-                            traffic.grow.store(true, Ordering::Release);
-                        }
-                        stream.flow_control().release_capacity(bytes.len())?;
-                        if !bytes.is_empty() {
-                            return Poll::Ready(Some(Ok(bytes)));
-                        }
-                    }
-                    Poll::Ready(None) => {
-                        *body = None;
-                        return Poll::Ready(None);
-                    }
-                    other => return other,
-                }
-            }
-        };
-        match self.call.feed(poll) {
-            Poll::Ready(Err(error)) => Err(error.into()),
-            _ => Ok(()),
-        }
-    }
-
-    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
-        self.call.check_deadline(&mut self.timer, cx);
-        self.receive(cx)?;
-        self.send(cx)?;
-        let reset = match &mut self.answer {
-            Answer::Head(respond) => respond.poll_reset(cx),
-            Answer::Body(stream) => stream.poll_reset(cx),
-        };
-        match reset {
-            Poll::Ready(Ok(_)) => Err(Over::GivenUp),
-            Poll::Ready(Err(error)) => Err(error.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl Future for Stream {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let me = &mut *self;
-        me.call.begin();
-        loop {
-            if let Err(over) = me.turn(cx) {
-                me.complete = matches!(over, Over::Answered);
-                if matches!(over, Over::GivenUp) {
-                    me.traffic.given_up.fetch_add(1, Ordering::AcqRel);
-                }
-                return Poll::Ready(());
-            }
-            if me.call.sleep(cx) {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.traffic.stream_ended();
-        self.call.close(self.complete);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn bursts_are_cut_and_a_steady_rate_is_not() {
-        let start = Instant::now();
-        let mut flood = GivenUp { level: 0.0, at: start };
-        assert!(!flood.add(100, 100, start));
-        assert!(flood.add(1, 100, start));
-        let mut steady = GivenUp { level: 0.0, at: start };
-        for millisecond in 0..10_000 {
-            assert!(!steady.add(1, 100, start + Duration::from_millis(millisecond)));
-        }
     }
 }

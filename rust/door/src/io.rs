@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{ready, Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -43,7 +43,15 @@ pub(crate) struct Io<T> {
     read_timer: Deadline,
     write_timer: Deadline,
     write_blocked: Option<Instant>,
+    /// Frames that may be read before the streams' tasks get their turn.
+    frames_left: usize,
 }
+
+/// A connection reads until the socket is empty, which a fast sender of small frames can make last. After so many frames
+/// the streams' tasks come first and take them.
+const FRAMES_PER_TURN: usize = 1000;
+/// And one read brings no more than this, unless it is all of one frame: 6500 of the smallest frames.
+const READ_MAX: usize = 64 << 10;
 
 impl<T> Io<T> {
     /// `prefix`: the preface of HTTP/2, or the first bytes of an HTTP/1.1 head.
@@ -62,6 +70,7 @@ impl<T> Io<T> {
             read_timer: Deadline::default(),
             write_timer: Deadline::default(),
             write_blocked: None,
+            frames_left: FRAMES_PER_TURN,
         }
     }
 
@@ -73,7 +82,18 @@ impl<T> Io<T> {
         self.activity.0.fetch_add(bytes.len(), Ordering::Relaxed);
         match &mut self.watch {
             Watch::Http1(exchange) => exchange.feed(bytes, Instant::now()),
-            Watch::Http2(frames) => frames.feed(bytes, Instant::now()),
+            Watch::Http2(frames) => {
+                frames.feed(bytes, Instant::now());
+                self.frames_left = self.frames_left.saturating_sub(frames.take_frames());
+            }
+        }
+    }
+
+    /// How many bytes to read at once.
+    fn read_max(&self) -> usize {
+        match &self.watch {
+            Watch::Http1(_) => usize::MAX,
+            Watch::Http2(frames) => frames.payload_left() + READ_MAX,
         }
     }
 
@@ -116,6 +136,23 @@ fn timed_out() -> Error {
     ErrorKind::TimedOut.into()
 }
 
+impl<T: AsyncRead + Unpin> Io<T> {
+    /// Reads at most `read_max` bytes and shows them to the watch.
+    fn read_some(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        let (before, most) = (buffer.filled().len(), self.read_max());
+        if most < buffer.remaining() {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut part))?;
+            let size = part.filled().len();
+            buffer.advance(size);
+        } else {
+            ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        }
+        self.feed(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Io<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let me = &mut *self;
@@ -125,19 +162,21 @@ impl<T: AsyncRead + Unpin> AsyncRead for Io<T> {
             me.prefix_read += size;
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        match Pin::new(&mut me.io).poll_read(cx, buffer) {
+        if me.frames_left == 0 {
+            me.frames_left = FRAMES_PER_TURN;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match me.read_some(cx, buffer) {
             Poll::Pending => {
+                me.frames_left = FRAMES_PER_TURN;
                 let due = me.read_due();
                 if me.read_timer.passed(due, cx) {
                     return Poll::Ready(Err(timed_out()));
                 }
                 Poll::Pending
             }
-            ready => {
-                me.feed(&buffer.filled()[before..]);
-                ready
-            }
+            ready => ready,
         }
     }
 }
