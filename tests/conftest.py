@@ -43,6 +43,10 @@ class SharedServer:
 def shared_server(tmp_path_factory):
     shared = SharedServer(tmp_path_factory.mktemp("shared"))
     yield shared
+    if shared.server is not None and shared.server.alive():
+        # A clean end after all those tests; with a sanitizer this is where leaks are counted.
+        exit_code = shared.server.stop(60)
+        assert exit_code == 0, f"exit code {exit_code}:\n{shared.server.log()[-6000:]}"
     shared.close()
 
 

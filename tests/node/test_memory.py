@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import flight_calls as fc
@@ -83,3 +84,26 @@ def test_cancelled_and_failed_calls_leave_nothing(make_server, rng):
             one_round()
         wait_until(lambda: server.rss_bytes() < settled + 40 * MB, 20, f"memory back near {settled / MB:.0f} MB")
         assert server.descriptors() <= descriptors + 1
+
+
+def test_a_request_leaves_nothing_behind(make_server):
+    """40,000 JSON requests: a leak of 100 bytes in each would be 4 MB."""
+    server = make_server()
+
+    def requests(count: int) -> None:
+        with flight.connect(server.data_uri, generic_options=[("grpc.use_local_subchannel_pool", 1)]) as client:
+            for _ in range(count):
+                fc.action(client, "check_readiness", b"{}")
+
+    def in_two_threads(count: int) -> None:
+        threads = [threading.Thread(target=requests, args=(count // 2,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    in_two_threads(10_000)
+    before = server.rss_bytes()
+    in_two_threads(40_000)
+    grown = server.rss_bytes() - before
+    assert grown < 2 * MB, f"{grown / 40_000:.0f} bytes a request"
