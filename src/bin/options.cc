@@ -53,21 +53,15 @@ constexpr std::array kTable = {
            .help = "Largest message taken.",
            .min = 1024,
            .max = 1ull << 31},
-    Option{.name = "grpc_max_send_msg_size",
-           .type = kSize,
-           .default_text = "536870912",
-           .help = "Largest message sent.",
-           .min = 1024,
-           .max = 1ull << 31},
     Option{.name = "grpc_initial_window_size",
            .type = kSize,
-           .default_text = "1048576",
+           .default_text = "8MiB",
            .help = "Bytes a client may send on one stream before they are read.",
            .min = kWindowMin,
            .max = kWindowMax},
     Option{.name = "grpc_initial_conn_window_size",
            .type = kSize,
-           .default_text = "1048576",
+           .default_text = "16MiB",
            .help = "The same for a whole connection.",
            .min = kWindowMin,
            .max = kWindowMax},
@@ -139,7 +133,7 @@ constexpr std::array kTable = {
            .max = kThreadsMax},
     Option{.name = "max_wal_size",
            .type = kSize,
-           .default_text = "104857600",
+           .default_text = "512MiB",
            .help = "Size of the log above which a checkpoint is written and the log cut.",
            .min = 1'048'576,
            .max = kSizeMax},
@@ -157,9 +151,10 @@ constexpr std::array kTable = {
            .max = 86'400},
 };
 
-constexpr std::array<std::string_view, 40> kNotHonoured = {
+constexpr std::array<std::string_view, 41> kNotHonoured = {
     "max_memory",
     "ttl",
+    "grpc_max_send_msg_size",
     "grpc_keepalive_min_time",
     "grpc_keepalive_permit_without_stream",
     "gossip_enabled",
@@ -268,7 +263,6 @@ Status FillTls(const Config& config, FileSystem& fs, node::ServeOptions& options
 
 void FillTransport(const Config& config, node::ServeOptions& options) {
   options.grpc_max_recv_msg_size_bytes = config.Size("grpc_max_recv_msg_size");
-  options.grpc_max_send_msg_size_bytes = config.Size("grpc_max_send_msg_size");
   options.grpc_initial_window_size_bytes = static_cast<uint32_t>(config.Size("grpc_initial_window_size"));
   options.grpc_initial_conn_window_size_bytes = static_cast<uint32_t>(config.Size("grpc_initial_conn_window_size"));
   options.grpc_max_concurrent_streams = static_cast<uint32_t>(config.Int("grpc_max_concurrent_streams"));

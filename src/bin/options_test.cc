@@ -45,7 +45,6 @@ TEST(Options, DefaultsOfTheTableAreThoseOfTheStruct) {
   EXPECT_EQ(options->data_path, plain.data_path);
   EXPECT_EQ(options->tls_cert.text, "");
   EXPECT_EQ(options->grpc_max_recv_msg_size_bytes, plain.grpc_max_recv_msg_size_bytes);
-  EXPECT_EQ(options->grpc_max_send_msg_size_bytes, plain.grpc_max_send_msg_size_bytes);
   EXPECT_EQ(options->grpc_initial_window_size_bytes, plain.grpc_initial_window_size_bytes);
   EXPECT_EQ(options->grpc_initial_conn_window_size_bytes, plain.grpc_initial_conn_window_size_bytes);
   EXPECT_EQ(options->grpc_max_concurrent_streams, plain.grpc_max_concurrent_streams);

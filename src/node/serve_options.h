@@ -32,9 +32,8 @@ struct ServeOptions {
   PemFile tls_cert, tls_key, tls_client_ca;
 
   uint64_t grpc_max_recv_msg_size_bytes = limits::kMessageSizeMaxBytes;
-  uint64_t grpc_max_send_msg_size_bytes = limits::kMessageSizeMaxBytes;
-  uint32_t grpc_initial_window_size_bytes = 1u << 20;
-  uint32_t grpc_initial_conn_window_size_bytes = 1u << 20;
+  uint32_t grpc_initial_window_size_bytes = 8u << 20;       // of a stream
+  uint32_t grpc_initial_conn_window_size_bytes = 16u << 20; // what one peer may make us hold
   uint32_t grpc_max_concurrent_streams = 250;
   std::chrono::milliseconds grpc_keepalive_time{7'200'000};
   std::chrono::milliseconds grpc_keepalive_timeout{20'000};
@@ -50,7 +49,7 @@ struct ServeOptions {
   uint32_t write_threads = 16;  // more than cores: they wait for the disk
   uint32_t io_threads = 2;
 
-  uint64_t max_wal_size_bytes = 104'857'600;               // a checkpoint is due when the log is larger
+  uint64_t max_wal_size_bytes = 512u << 20;                // a checkpoint is due when the log is larger
   std::chrono::milliseconds snapshot_interval{3'600'000};  // and, if something changed, this often; 0 = never
   std::chrono::milliseconds drain_timeout{10'000};         // what calls in flight have to end after SIGTERM
 
