@@ -11,7 +11,8 @@
 namespace longbow {
 
 // Shared between the thread that cancels and those that work. Thread safe.
-// Check() reads an atomic and, every call, the steady clock if there is a deadline: call it once per some hundred steps.
+// Check() reads an atomic and, every call, the steady clock if there is a deadline: call it once per some hundred
+// steps.
 class Cancellation {
  public:
   using Clock = std::chrono::steady_clock;

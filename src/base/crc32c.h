@@ -7,8 +7,9 @@
 
 namespace longbow {
 
-// Extends `crc`, the checksum of what came before (0 at the start), by `size` bytes: as of RFC 3720, appendix B.4, with the
-// inversions inside. Uses the processor's instruction where it has one; about 20 GB/s then, 2 GB/s without. Thread safe.
+// Extends `crc`, the checksum of what came before (0 at the start), by `size` bytes: as of RFC 3720, appendix B.4, with
+// the inversions inside. Uses the processor's instruction where it has one; about 20 GB/s then, 2 GB/s without. Thread
+// safe.
 uint32_t Crc32c(uint32_t crc, const void* data, size_t size);
 
 // One way to compute it. All give the same values; tests compare them, Crc32c takes the last, the fastest.

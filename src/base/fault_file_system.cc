@@ -101,7 +101,8 @@ Status FaultFileSystem::FlipBit(const std::string& path, uint64_t offset, int bi
   uint8_t byte = 0;
   LB_ASSIGN(const size_t got, file->ReadAt(offset, {&byte, 1}));
   if (got == 0) {
-    return InvalidArgument("cannot flip a bit of '" + path + "': offset " + std::to_string(offset) + " is past its end");
+    return InvalidArgument("cannot flip a bit of '" + path + "': offset " + std::to_string(offset) +
+                           " is past its end");
   }
   byte = static_cast<uint8_t>(byte ^ (1u << bit));
   LB_TRY(file->WriteAt(offset, {Slice(&byte, 1, nullptr)}));

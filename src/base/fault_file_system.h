@@ -15,8 +15,20 @@ namespace longbow {
 
 // What is asked of a file or file system; faults and counts go by it.
 enum class FileCall : uint8_t {
-  kOpen, kRead, kWrite, kSync, kAllocate, kTruncate, kSize, kCreateDirectories, kList, kExists, kRename, kRemove,
-  kSyncDirectory, kLock,
+  kOpen,
+  kRead,
+  kWrite,
+  kSync,
+  kAllocate,
+  kTruncate,
+  kSize,
+  kCreateDirectories,
+  kList,
+  kExists,
+  kRename,
+  kRemove,
+  kSyncDirectory,
+  kLock,
 };
 inline constexpr size_t kFileCalls = 14;
 

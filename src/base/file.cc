@@ -174,7 +174,7 @@ class RealFile final : public File {
   }
 
   Result<uint64_t> Size() override {
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd_, &info) != 0) {
       return ErrnoStatus("cannot examine", path_, errno);
     }
@@ -240,7 +240,7 @@ class OperatingSystemFiles final : public FileSystem {
   }
 
   Result<bool> Exists(const std::string& path) override {
-    struct stat info{};
+    struct stat info {};
     if (::lstat(path.c_str(), &info) == 0) {
       return true;
     }
@@ -280,8 +280,8 @@ class OperatingSystemFiles final : public FileSystem {
 
   Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) override {
     LB_ASSIGN(std::unique_ptr<RealFile> file, OpenReal(path, O_RDWR | O_CREAT));
-    // flock, not fcntl: it belongs to this open file, so a second opening in the same process is refused too, and closing
-    // some other descriptor of the file does not give it up.
+    // flock, not fcntl: it belongs to this open file, so a second opening in the same process is refused too, and
+    // closing some other descriptor of the file does not give it up.
     if (Uninterrupted([&] { return ::flock(file->fd(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno != EWOULDBLOCK) {
         return ErrnoStatus("cannot lock", path, errno);

@@ -31,9 +31,9 @@ class File {
 };
 
 enum class OpenMode {
-  kRead,        // must exist
-  kReadWrite,   // must exist
-  kCreate,      // read and write; must not exist
+  kRead,       // must exist
+  kReadWrite,  // must exist
+  kCreate,     // read and write; must not exist
   kCreateOrTruncate,
 };
 

@@ -153,8 +153,7 @@ TEST(RealFiles, ShortWriteIsContinuedAndReported) {
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
   {
     const std::unique_ptr<File> file = RealFileSystem().Open(folder + "/f", OpenMode::kCreate).value();
-    const Status status =
-        file->WriteAt(0, {Slice::Own(std::string(6'000, 'a')), Slice::Own(std::string(6'000, 'b'))});
+    const Status status = file->WriteAt(0, {Slice::Own(std::string(6'000, 'a')), Slice::Own(std::string(6'000, 'b'))});
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << status.ToString();
     EXPECT_EQ(file->Size().value(), 10'000u);
   }

@@ -16,11 +16,11 @@ struct NamedInt {
   NamedInt Next() const { return {static_cast<Int>(value + 1)}; }
 };
 
-using ShardId = NamedInt<struct ShardIdTag, uint32_t>;     // a collection's shard; 0 is the catalog of the node
-using SegmentId = NamedInt<struct SegmentIdTag, uint32_t>; // unique within a shard
-using Term = NamedInt<struct TermTag>;                     // Raft term; 1 on a standalone node
-using LogIndex = NamedInt<struct LogIndexTag>;             // position of an entry within its shard, from 1
-using Lsn = NamedInt<struct LsnTag>;                       // position of a record within the node's log, from 1
+using ShardId = NamedInt<struct ShardIdTag, uint32_t>;      // a collection's shard; 0 is the catalog of the node
+using SegmentId = NamedInt<struct SegmentIdTag, uint32_t>;  // unique within a shard
+using Term = NamedInt<struct TermTag>;                      // Raft term; 1 on a standalone node
+using LogIndex = NamedInt<struct LogIndexTag>;              // position of an entry within its shard, from 1
+using Lsn = NamedInt<struct LsnTag>;                        // position of a record within the node's log, from 1
 
 }  // namespace longbow
 

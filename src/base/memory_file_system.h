@@ -27,7 +27,8 @@ class MemoryFileSystem final : public FileSystem {
   // Cuts the power and starts again. Files still open belong to the old world: what they write is not seen any more.
   // The same calls and seed give the same outcome.
   void Crash(Unsynced unsynced, uint64_t seed);
-  // What Linux does to dirty pages when fsync fails: they read as written, count as clean, and no later Sync() saves them.
+  // What Linux does to dirty pages when fsync fails: they read as written, count as clean, and no later Sync() saves
+  // them.
   void ForgetDirtyPages();
 
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;

@@ -14,7 +14,8 @@ namespace longbow {
 class Slice {
  public:
   Slice() = default;
-  Slice(const uint8_t* data, size_t size, std::shared_ptr<const void> owner) : data_(data), size_(size), owner_(std::move(owner)) {}
+  Slice(const uint8_t* data, size_t size, std::shared_ptr<const void> owner)
+      : data_(data), size_(size), owner_(std::move(owner)) {}
   static Slice Own(std::string bytes) {
     auto owner = std::make_shared<const std::string>(std::move(bytes));
     const auto* data = reinterpret_cast<const uint8_t*>(owner->data());

@@ -38,7 +38,8 @@ class [[nodiscard]] Status {
  public:
   Status() = default;  // OK
   Status(StatusCode code, std::string message)
-      : code_(code), message_(code == StatusCode::kOk ? nullptr : std::make_shared<const std::string>(std::move(message))) {}
+      : code_(code),
+        message_(code == StatusCode::kOk ? nullptr : std::make_shared<const std::string>(std::move(message))) {}
 
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }
@@ -67,8 +68,8 @@ inline Status DeadlineExceeded(std::string message) { return {StatusCode::kDeadl
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}                // NOLINT: implicit on purpose
-  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}         // NOLINT: implicit on purpose
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}         // NOLINT: implicit on purpose
+  Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {}  // NOLINT: implicit on purpose
 
   bool ok() const { return state_.index() == 0; }
   Status status() const { return ok() ? Status() : std::get<1>(state_); }
@@ -88,11 +89,11 @@ class [[nodiscard]] Result {
 }  // namespace longbow
 
 // LB_TRY(expr): returns from the enclosing function if the Status is an error.
-#define LB_TRY(expr)                                              \
-  do {                                                            \
-    if (::longbow::Status lb_status = (expr); !lb_status.ok()) {  \
-      return lb_status;                                           \
-    }                                                             \
+#define LB_TRY(expr)                                             \
+  do {                                                           \
+    if (::longbow::Status lb_status = (expr); !lb_status.ok()) { \
+      return lb_status;                                          \
+    }                                                            \
   } while (false)
 
 #define LB_CONCAT_INNER(a, b) a##b

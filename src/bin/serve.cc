@@ -59,7 +59,8 @@ int Serve(const Config& config, const node::ServeOptions& options) {
     return Fail(logger, started.status());
   }
   node::Node& node = **started;
-  std::printf("longbow ready data=%s meta=%s metrics=%s pid=%d\n", WithPort(options.listen_addr, node.data_port()).c_str(),
+  std::printf("longbow ready data=%s meta=%s metrics=%s pid=%d\n",
+              WithPort(options.listen_addr, node.data_port()).c_str(),
               WithPort(options.meta_addr, node.meta_port()).c_str(),
               WithPort(options.metrics_addr, node.metrics_port()).c_str(), getpid());
   std::fflush(stdout);

@@ -20,8 +20,8 @@ class Applier {
   struct Entry {
     storage::LogRecord record;
     Proposed proposed;
-    Status durable;                      // not OK: the log refused the entry; it is answered, not applied
-    std::function<void(Status)> done;    // runs on the applying thread
+    Status durable;                    // not OK: the log refused the entry; it is answered, not applied
+    std::function<void(Status)> done;  // runs on the applying thread
   };
 
   explicit Applier(State state);

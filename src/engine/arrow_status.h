@@ -13,7 +13,8 @@ inline Status FromArrow(const arrow::Status& status) {
   if (status.ok()) {
     return {};
   }
-  return {status.IsOutOfMemory() ? StatusCode::kResourceExhausted : StatusCode::kInternal, "Arrow: " + status.ToString()};
+  return {status.IsOutOfMemory() ? StatusCode::kResourceExhausted : StatusCode::kInternal,
+          "Arrow: " + status.ToString()};
 }
 
 }  // namespace longbow::engine
@@ -21,9 +22,9 @@ inline Status FromArrow(const arrow::Status& status) {
 #define LB_TRY_ARROW(expr) LB_TRY(::longbow::engine::FromArrow(expr))
 
 #define LB_ASSIGN_ARROW(decl, expr) LB_ASSIGN_ARROW_INNER(LB_CONCAT(arrow_result_, __LINE__), decl, expr)
-#define LB_ASSIGN_ARROW_INNER(tmp, decl, expr)             \
-  auto tmp = (expr);                                       \
-  if (!tmp.ok()) {                                         \
-    return ::longbow::engine::FromArrow(tmp.status());     \
-  }                                                        \
+#define LB_ASSIGN_ARROW_INNER(tmp, decl, expr)         \
+  auto tmp = (expr);                                   \
+  if (!tmp.ok()) {                                     \
+    return ::longbow::engine::FromArrow(tmp.status()); \
+  }                                                    \
   decl = std::move(tmp).ValueUnsafe()

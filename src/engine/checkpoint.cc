@@ -11,7 +11,7 @@
 namespace longbow::engine {
 namespace {
 
-constexpr uint64_t kFileRowsMin = 65'536;     // a last file smaller than this is written anew with the rows that came
+constexpr uint64_t kFileRowsMin = 65'536;  // a last file smaller than this is written anew with the rows that came
 constexpr uint64_t kFileRowsMax = 1'048'576;
 constexpr char kFolder[] = "segments";
 
@@ -83,8 +83,8 @@ Status Checkpoints::LoadCollection(const storage::CollectionEntry& entry, State*
   uint64_t rows = 0;
   for (const storage::SegmentEntry& segment : entry.segments) {
     if (segment.first_ordinal != rows) {
-      return DataLoss("manifest: '" + segment.file + "' starts at row " + std::to_string(segment.first_ordinal) + ", expected " +
-                      std::to_string(rows) + ": restore the data folder from a snapshot");
+      return DataLoss("manifest: '" + segment.file + "' starts at row " + std::to_string(segment.first_ordinal) +
+                      ", expected " + std::to_string(rows) + ": restore the data folder from a snapshot");
     }
     LB_ASSIGN(const auto batches, storage::ReadSegmentFile(fs_, PathOf(segment.file), segment.digest));
     for (const auto& batch : batches) {
@@ -92,8 +92,9 @@ Status Checkpoints::LoadCollection(const storage::CollectionEntry& entry, State*
       rows += static_cast<uint64_t>(batch->num_rows());
     }
     if (rows != segment.first_ordinal + segment.rows) {
-      return DataLoss("'" + segment.file + "' holds " + std::to_string(rows - segment.first_ordinal) + " rows, the manifest says " +
-                      std::to_string(segment.rows) + ": restore the data folder from a snapshot");
+      return DataLoss("'" + segment.file + "' holds " + std::to_string(rows - segment.first_ordinal) +
+                      " rows, the manifest says " + std::to_string(segment.rows) +
+                      ": restore the data folder from a snapshot");
     }
   }
   std::vector<uint64_t> dead;
@@ -113,7 +114,8 @@ Status Checkpoints::Write(const StateCut& cut) {
   for (const StateCut::Part& part : cut.collections) {
     const auto before = std::find_if(manifest_.collections.begin(), manifest_.collections.end(),
                                      [&](const auto& entry) { return entry.shard == part.collection->shard.id(); });
-    LB_ASSIGN(storage::CollectionEntry entry, WriteCollection(part, cut.applied, before == manifest_.collections.end() ? nullptr : &*before));
+    LB_ASSIGN(storage::CollectionEntry entry,
+              WriteCollection(part, cut.applied, before == manifest_.collections.end() ? nullptr : &*before));
     next.collections.push_back(std::move(entry));
   }
   LB_TRY(storage::WriteManifest(fs_, data_dir_, next));
@@ -121,7 +123,8 @@ Status Checkpoints::Write(const StateCut& cut) {
   return RemoveUnnamedFiles();
 }
 
-Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Part& part, Lsn lsn, const storage::CollectionEntry* before) {
+Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Part& part, Lsn lsn,
+                                                              const storage::CollectionEntry* before) {
   const View& view = *part.view;
   if (before != nullptr && before->last_index.value == view.version) {
     return *before;

@@ -49,7 +49,8 @@ class Checkpoints {
   Lsn last() const { return manifest_.checkpoint; }
 
  private:
-  Result<storage::CollectionEntry> WriteCollection(const StateCut::Part& part, Lsn lsn, const storage::CollectionEntry* before);
+  Result<storage::CollectionEntry> WriteCollection(const StateCut::Part& part, Lsn lsn,
+                                                   const storage::CollectionEntry* before);
   Status LoadCollection(const storage::CollectionEntry& entry, State* state);
   std::string PathOf(const std::string& file) const { return data_dir_ + "/" + file; }
 

@@ -16,8 +16,8 @@ struct Chunk {
   uint32_t end_row() const { return first_row + static_cast<uint32_t>(rows->num_rows()); }
 };
 
-// Grows at the end by one writer while readers use the first `count` chunks they were told of; never reallocates: a full
-// list is replaced by a larger copy, and readers keep the one they pinned.
+// Grows at the end by one writer while readers use the first `count` chunks they were told of; never reallocates: a
+// full list is replaced by a larger copy, and readers keep the one they pinned.
 class ChunkList {
  public:
   explicit ChunkList(size_t capacity) { chunks_.reserve(capacity); }

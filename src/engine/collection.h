@@ -15,7 +15,8 @@ namespace longbow::engine {
 
 // Shared by the catalog, the applying thread and requests in flight. A dropped one lives until the last lets go.
 struct Collection {
-  Collection(std::string collection_name, ShardId shard_id, const CollectionSchema& schema, const SegmentOptions& options)
+  Collection(std::string collection_name, ShardId shard_id, const CollectionSchema& schema,
+             const SegmentOptions& options)
       : name(std::move(collection_name)), shard(shard_id, schema, options), proposed_schema(schema) {}
 
   const std::string name;

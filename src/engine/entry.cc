@@ -78,7 +78,8 @@ std::shared_ptr<arrow::Buffer> AsBuffer(const Slices& body) {
   if (body.size() == 1) {
     class View final : public arrow::Buffer {
      public:
-      explicit View(const Slice& slice) : Buffer(slice.data(), static_cast<int64_t>(slice.size())), owner_(slice.owner()) {}
+      explicit View(const Slice& slice)
+          : Buffer(slice.data(), static_cast<int64_t>(slice.size())), owner_(slice.owner()) {}
 
      private:
       std::shared_ptr<const void> owner_;

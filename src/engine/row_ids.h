@@ -11,8 +11,8 @@
 
 namespace longbow::engine {
 
-// id -> ordinal of the newest row with it, be that row alive or dead: deleting an id twice is not an unknown id. Numbers and text live in maps of their own: a collection uses one of them.
-// Not thread safe: the shard guards it.
+// id -> ordinal of the newest row with it, be that row alive or dead: deleting an id twice is not an unknown id.
+// Numbers and text live in maps of their own: a collection uses one of them. Not thread safe: the shard guards it.
 class RowIds {
  public:
   std::optional<uint64_t> Find(const RowKey& key) const {

@@ -46,8 +46,11 @@ std::optional<std::vector<RowKey>> AskedIds(const CollectionSchema& schema, cons
 
 }  // namespace
 
-ScanCursor::ScanCursor(std::shared_ptr<const View> view, filter::BoundPredicate predicate, std::optional<uint64_t> limit)
-    : view_(std::move(view)), predicate_(std::move(predicate)), rows_left_(limit.value_or(std::numeric_limits<uint64_t>::max())) {}
+ScanCursor::ScanCursor(std::shared_ptr<const View> view, filter::BoundPredicate predicate,
+                       std::optional<uint64_t> limit)
+    : view_(std::move(view)),
+      predicate_(std::move(predicate)),
+      rows_left_(limit.value_or(std::numeric_limits<uint64_t>::max())) {}
 
 Result<std::unique_ptr<ScanCursor>> ScanCursor::Open(const Shard& shard, const ScanRequest& request) {
   std::shared_ptr<const View> view = shard.Pin();
@@ -69,7 +72,8 @@ Selection ScanCursor::Wanted(const SegmentView& segment, const Chunk& chunk) con
   wanted.bits.assign((rows + 63) / 64, 0);
   if (ordinals_) {
     const uint64_t first = segment.segment->first_ordinal() + chunk.first_row;
-    for (auto it = std::lower_bound(ordinals_->begin(), ordinals_->end(), first); it != ordinals_->end() && *it < first + rows; ++it) {
+    for (auto it = std::lower_bound(ordinals_->begin(), ordinals_->end(), first);
+         it != ordinals_->end() && *it < first + rows; ++it) {
       wanted.bits[(*it - first) >> 6] |= uint64_t{1} << ((*it - first) & 63);
       ++wanted.count;
     }
@@ -150,7 +154,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> ScanCursor::Next(const Cancellation*
       batch_rows_max_ = std::clamp<int64_t>(kBatchSizeMaxBytes / row_bytes, 1, kBatchRowsMax);
       batch_rows_ = std::min(batch_rows_max_, std::max(kFirstBatchSizeBytes / row_bytes, kFirstBatchRowsMin));
     }
-    const int64_t room = std::min<int64_t>(batch_rows_ - rows, static_cast<int64_t>(std::min<uint64_t>(rows_left_, kBatchRowsMax)));
+    const int64_t room =
+        std::min<int64_t>(batch_rows_ - rows, static_cast<int64_t>(std::min<uint64_t>(rows_left_, kBatchRowsMax)));
     // A large chunk is cut, small ones are joined; but joining copies, so a batch that is half full goes as it is.
     if (rows > 0 && (pending_->num_rows() > room || rows * 2 >= batch_rows_)) {
       break;

@@ -20,9 +20,9 @@ class Schema;
 
 namespace longbow::engine {
 
-// In ordinal order. Batches start at about 2 MiB and grow to 64k rows (contract, adaptive chunks), so that the first rows
-// come soon and long scans run at full speed. Columns are views of the stored ones where no row between is left out.
-// One thread at a time.
+// In ordinal order. Batches start at about 2 MiB and grow to 64k rows (contract, adaptive chunks), so that the first
+// rows come soon and long scans run at full speed. Columns are views of the stored ones where no row between is left
+// out. One thread at a time.
 class ScanCursor {
  public:
   // INVALID_ARGUMENT if the filter does not fit the columns. A filter that asks only for given ids (= or in) looks them
@@ -44,12 +44,12 @@ class ScanCursor {
   const filter::BoundPredicate predicate_;
   std::optional<std::vector<uint64_t>> ordinals_;  // instead of the predicate
   uint64_t rows_left_;
-  int64_t batch_rows_ = 0;                         // of the next batch; 0: not chosen yet
+  int64_t batch_rows_ = 0;  // of the next batch; 0: not chosen yet
   int64_t batch_rows_max_ = 0;
 
   size_t segment_ = 0;
   size_t chunk_ = 0;
-  std::shared_ptr<arrow::RecordBatch> pending_;    // rest of the current chunk's wanted rows
+  std::shared_ptr<arrow::RecordBatch> pending_;  // rest of the current chunk's wanted rows
 };
 
 }  // namespace longbow::engine

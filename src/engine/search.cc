@@ -29,26 +29,29 @@ struct Found {
 // How one segment answers all queries of a request.
 struct SegmentPlan {
   const SegmentView* view = nullptr;
-  Selection selection;   // of the predicate; without one every row passes
-  uint32_t linked = 0;   // rows below may be answered by the graph
+  Selection selection;  // of the predicate; without one every row passes
+  uint32_t linked = 0;  // rows below may be answered by the graph
   bool exact = false;
 
   uint32_t scanned_from() const { return exact ? 0 : linked; }
 };
 
-// Distances a graph search computes, about: every expanded node's links, and 1 / selectivity more nodes to collect ef rows.
+// Distances a graph search computes, about: every expanded node's links, and 1 / selectivity more nodes to collect ef
+// rows.
 bool ScanIsCheaper(uint64_t passing, uint64_t rows, uint32_t ef, uint32_t links) {
   return passing * passing <= static_cast<uint64_t>(ef) * links * rows;
 }
 
-SegmentPlan PlanSegment(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate, uint32_t ef) {
+SegmentPlan PlanSegment(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate,
+                        uint32_t ef) {
   SegmentPlan plan;
   plan.view = &segment;
   plan.linked = std::min(segment.rows, segment.segment->indexed_rows());
   plan.exact = segment.rows <= kExactRowsMax;
   if (!predicate.MatchesAll()) {
     plan.selection = Select(view, segment, predicate);
-    plan.exact = plan.exact || ScanIsCheaper(plan.selection.count, segment.rows, ef, segment.segment->graph().options().m);
+    plan.exact =
+        plan.exact || ScanIsCheaper(plan.selection.count, segment.rows, ef, segment.segment->graph().options().m);
   }
   return plan;
 }
@@ -59,7 +62,8 @@ void Collect(const SegmentView& segment, const std::vector<Neighbor>& neighbors,
   }
 }
 
-Status SearchSegment(const View& view, const SegmentPlan& plan, const float* query, index::SearchOptions options, std::vector<Found>* found) {
+Status SearchSegment(const View& view, const SegmentPlan& plan, const float* query, index::SearchOptions options,
+                     std::vector<Found>* found) {
   const Segment& segment = *plan.view->segment;
   const index::RowFilter visible = [&] {
     index::RowFilter filter = view.FilterOf(*plan.view);
@@ -82,8 +86,8 @@ Status SearchSegment(const View& view, const SegmentPlan& plan, const float* que
   return {};
 }
 
-Result<std::vector<Found>> SearchOne(const View& view, std::vector<SegmentPlan>& plans, const float* query, const index::SearchOptions& options,
-                                     uint64_t candidates) {
+Result<std::vector<Found>> SearchOne(const View& view, std::vector<SegmentPlan>& plans, const float* query,
+                                     const index::SearchOptions& options, uint64_t candidates) {
   std::vector<Found> found;
   for (const SegmentPlan& plan : plans) {
     LB_TRY(SearchSegment(view, plan, query, options, &found));
@@ -108,13 +112,16 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
     return InvalidArgument("k must be at least 1");
   }
   if (request.k > limits::kSearchKMax) {
-    return InvalidArgument("k must be at most " + std::to_string(limits::kSearchKMax) + ", got " + std::to_string(request.k));
+    return InvalidArgument("k must be at most " + std::to_string(limits::kSearchKMax) + ", got " +
+                           std::to_string(request.k));
   }
   if (request.ef > limits::kEfMax) {
-    return InvalidArgument("ef must be at most " + std::to_string(limits::kEfMax) + ", got " + std::to_string(request.ef));
+    return InvalidArgument("ef must be at most " + std::to_string(limits::kEfMax) + ", got " +
+                           std::to_string(request.ef));
   }
   if (!request.text_query.empty() && request.alpha != 1.0) {
-    return Unimplemented("hybrid search (text_query with alpha != 1) is not in this version; leave text_query out for a dense search");
+    return Unimplemented(
+        "hybrid search (text_query with alpha != 1) is not in this version; leave text_query out for a dense search");
   }
   if (schema.vector_column < 0) {
     return FailedPrecondition("index not initialized: dataset '" + request.collection + "' has no vector column");
@@ -127,7 +134,8 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
       return InvalidArgument("no query vector provided");
     }
     if (query.size() != schema.dimension) {
-      return InvalidArgument("dimension mismatch: expected " + std::to_string(schema.dimension) + ", got " + std::to_string(query.size()));
+      return InvalidArgument("dimension mismatch: expected " + std::to_string(schema.dimension) + ", got " +
+                             std::to_string(query.size()));
     }
     if (!std::all_of(query.begin(), query.end(), [](float value) { return std::isfinite(value); })) {
       return InvalidArgument("the query vector holds NaN or infinity");
@@ -151,14 +159,16 @@ std::string VectorBytes(const View& view, uint64_t ordinal) {
   const arrow::ArrayData& elements = *column.values()->data();
   const int width = static_cast<const arrow::FixedWidthType&>(*elements.type).bit_width() / 8;
   const uint8_t* bytes = elements.buffers[1]->data() + (elements.offset + column.value_offset(row)) * width;
-  return {reinterpret_cast<const char*>(bytes), static_cast<size_t>(view.schema->dimension) * static_cast<size_t>(width)};
+  return {reinterpret_cast<const char*>(bytes),
+          static_cast<size_t>(view.schema->dimension) * static_cast<size_t>(width)};
 }
 
 QueryResult Present(const View& view, const std::vector<Found>& found, bool include_vectors) {
   QueryResult result;
   result.hits.reserve(found.size());
   for (const Found& row : found) {
-    result.hits.push_back({ShownIdOf(view, row.ordinal), row.ordinal, ScoreOfDistance(view.schema->metric, row.distance)});
+    result.hits.push_back(
+        {ShownIdOf(view, row.ordinal), row.ordinal, ScoreOfDistance(view.schema->metric, row.distance)});
     if (include_vectors) {
       result.vectors.push_back(VectorBytes(view, row.ordinal));
     }
@@ -182,16 +192,19 @@ Result<std::vector<float>> VectorOf(const View& view, uint64_t ordinal) {
   if (!segment.segment->searchable()) {
     return FailedPrecondition("index not initialized: the dataset has no vector column");
   }
-  const float* row = segment.segment->vectors().row(static_cast<index::LocalId>(ordinal - segment.segment->first_ordinal()));
+  const float* row =
+      segment.segment->vectors().row(static_cast<index::LocalId>(ordinal - segment.segment->first_ordinal()));
   return std::vector<float>(row, row + view.schema->dimension);
 }
 
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
                                         const Cancellation* cancellation) {
   LB_TRY(CheckRequest(view, request));
-  LB_ASSIGN(const filter::BoundPredicate predicate, filter::BoundPredicate::Bind(request.filter, *view.schema->columns));
+  LB_ASSIGN(const filter::BoundPredicate predicate,
+            filter::BoundPredicate::Bind(request.filter, *view.schema->columns));
   index::SearchOptions options;
-  options.k = static_cast<uint32_t>(std::min<uint64_t>(static_cast<uint64_t>(request.k), std::max<uint64_t>(view.rows, 1)));
+  options.k =
+      static_cast<uint32_t>(std::min<uint64_t>(static_cast<uint64_t>(request.k), std::max<uint64_t>(view.rows, 1)));
   options.ef = std::max(options.k, request.ef != 0 ? request.ef : defaults.ef);
   options.cancellation = cancellation;
 

@@ -19,14 +19,13 @@ struct SearchDefaults {
 
 // Answer to one query vector.
 struct QueryResult {
-  std::vector<Hit> hits;              // best first
-  std::vector<std::string> vectors;   // with include_vectors: the element bytes of each hit's vector, as they were put
+  std::vector<Hit> hits;             // best first
+  std::vector<std::string> vectors;  // with include_vectors: the element bytes of each hit's vector, as they were put
 };
 
-// One result per query vector, in order. Every live row of the view that passes the filter is a candidate, whether it is
-// in a graph yet or not; k rows come back whenever k exist.
-// Errors: INVALID_ARGUMENT (k, dimension, filter, NaN), FAILED_PRECONDITION (no vector column), UNIMPLEMENTED (text_query),
-// CANCELLED, DEADLINE_EXCEEDED. Thread safe.
+// One result per query vector, in order. Every live row of the view that passes the filter is a candidate, whether it
+// is in a graph yet or not; k rows come back whenever k exist. Errors: INVALID_ARGUMENT (k, dimension, filter, NaN),
+// FAILED_PRECONDITION (no vector column), UNIMPLEMENTED (text_query), CANCELLED, DEADLINE_EXCEEDED. Thread safe.
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
                                         const Cancellation* cancellation);
 

@@ -9,9 +9,9 @@
 namespace longbow::engine {
 namespace {
 
-constexpr uint32_t kSmallChunkRows = 1024;      // chunks below this are joined ...
-constexpr size_t kSmallChunksMax = 256;         // ... once so many stand at the end
-constexpr uint32_t kWorkRows = 64;              // rows an index thread links at a time
+constexpr uint32_t kSmallChunkRows = 1024;  // chunks below this are joined ...
+constexpr size_t kSmallChunksMax = 256;     // ... once so many stand at the end
+constexpr uint32_t kWorkRows = 64;          // rows an index thread links at a time
 
 // A part of the vector array as an Arrow buffer: the column is stored once.
 class VectorView final : public arrow::Buffer {
@@ -47,14 +47,16 @@ Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& sc
   return arrow::RecordBatch::Make(schema.columns, rows.num_rows(), std::move(columns));
 }
 
-Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema, const SegmentOptions& options, uint64_t first_ordinal) {
+Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema, const SegmentOptions& options,
+                                                 uint64_t first_ordinal) {
   std::shared_ptr<Segment> segment(new Segment(first_ordinal, options.rows_max));
   if (segment->deleted_at_.data() == nullptr) {
     return ResourceExhausted("no memory for a new segment of " + std::to_string(options.rows_max) + " rows");
   }
   segment->chunks_ = std::make_shared<ChunkList>(16);
   if (schema.vector_column >= 0) {
-    LB_ASSIGN(segment->vectors_, index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric, *options.kernels));
+    LB_ASSIGN(segment->vectors_,
+              index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric, *options.kernels));
     LB_ASSIGN(segment->graph_, index::Hnsw::Create(segment->vectors_, options.graph));
   }
   return segment;
@@ -73,7 +75,8 @@ Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arr
       auto view = std::make_shared<VectorView>(vectors_, target, values * static_cast<int64_t>(sizeof(float)));
       auto elements = std::make_shared<arrow::FloatArray>(values, std::move(view));
       auto column = std::make_shared<arrow::FixedSizeListArray>(type, count, std::move(elements));
-      LB_ASSIGN_ARROW(chunk, rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column), column));
+      LB_ASSIGN_ARROW(chunk,
+                      rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column), column));
     }
   }
   AppendChunk({rows_, std::move(chunk)});
@@ -110,9 +113,11 @@ Status Segment::MergeSmallChunks(const CollectionSchema& schema) {
   for (int i = 0; i < schema.columns->num_fields(); ++i) {
     if (i == schema.vector_column && ServedFromVectors(schema)) {
       const int64_t values = static_cast<int64_t>(rows_ - first_small->first_row) * schema.dimension;
-      auto view = std::make_shared<VectorView>(vectors_, vectors_->row(first_small->first_row), values * static_cast<int64_t>(sizeof(float)));
+      auto view = std::make_shared<VectorView>(vectors_, vectors_->row(first_small->first_row),
+                                               values * static_cast<int64_t>(sizeof(float)));
       auto elements = std::make_shared<arrow::FloatArray>(values, std::move(view));
-      columns[i] = std::make_shared<arrow::FixedSizeListArray>(schema.columns->field(i)->type(), rows_ - first_small->first_row, std::move(elements));
+      columns[i] = std::make_shared<arrow::FixedSizeListArray>(schema.columns->field(i)->type(),
+                                                               rows_ - first_small->first_row, std::move(elements));
       continue;
     }
     std::vector<std::shared_ptr<arrow::Array>> parts;

@@ -27,11 +27,13 @@ struct SegmentOptions {
 class Segment {
  public:
   // RESOURCE_EXHAUSTED if the address space for its arrays cannot be reserved.
-  static Result<std::shared_ptr<Segment>> Create(const CollectionSchema& schema, const SegmentOptions& options, uint64_t first_ordinal);
+  static Result<std::shared_ptr<Segment>> Create(const CollectionSchema& schema, const SegmentOptions& options,
+                                                 uint64_t first_ordinal);
 
   // ---- writer ----
   uint32_t room() const { return rows_max_ - rows_; }
-  // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names them.
+  // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names
+  // them.
   Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows);
   uint32_t rows() const { return rows_; }
   Chunks chunks() const { return {chunks_, chunk_count_}; }
@@ -57,7 +59,8 @@ class Segment {
   void Link(Work work);
 
  private:
-  Segment(uint64_t first_ordinal, uint32_t rows_max) : first_ordinal_(first_ordinal), rows_max_(rows_max), deleted_at_(rows_max) {}
+  Segment(uint64_t first_ordinal, uint32_t rows_max)
+      : first_ordinal_(first_ordinal), rows_max_(rows_max), deleted_at_(rows_max) {}
   void AppendChunk(Chunk chunk);
   Status MergeSmallChunks(const CollectionSchema& schema);
 
@@ -76,9 +79,9 @@ class Segment {
   size_t small_chunks_at_end_ = 0;
 
   std::mutex work_mu_;
-  uint32_t next_claim_ = 0;                  // guarded by work_mu_
-  std::set<uint32_t> claims_in_flight_;      // guarded by work_mu_: first rows
-  std::atomic<uint32_t> indexed_rows_{0};    // stored under work_mu_
+  uint32_t next_claim_ = 0;                // guarded by work_mu_
+  std::set<uint32_t> claims_in_flight_;    // guarded by work_mu_: first rows
+  std::atomic<uint32_t> indexed_rows_{0};  // stored under work_mu_
 };
 
 // `rows` with exactly the columns of `schema`, in its order; absent ones are null. Cheap: columns are shared.

@@ -87,8 +87,9 @@ void Shard::SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint6
 }
 
 void Shard::MarkDeleted(uint64_t ordinal, uint64_t version) {
-  const auto after = std::upper_bound(segments_.begin(), segments_.end(), ordinal,
-                                      [](uint64_t value, const auto& segment) { return value < segment->first_ordinal(); });
+  const auto after =
+      std::upper_bound(segments_.begin(), segments_.end(), ordinal,
+                       [](uint64_t value, const auto& segment) { return value < segment->first_ordinal(); });
   Segment& segment = **(after - 1);
   const auto row = static_cast<uint32_t>(ordinal - segment.first_ordinal());
   if (segment.deleted_at()[row].load(std::memory_order_relaxed) == 0) {

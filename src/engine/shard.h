@@ -28,8 +28,8 @@ class Shard {
   ShardId id() const { return id_; }
 
   // ---- the applying thread ----
-  // Appends rows, already validated; a row whose id exists replaces the older one. `index`: the entry's, > the last one.
-  // Errors are RESOURCE_EXHAUSTED (no memory) or bugs; the shard must not be used for writing after one.
+  // Appends rows, already validated; a row whose id exists replaces the older one. `index`: the entry's, > the last
+  // one. Errors are RESOURCE_EXHAUSTED (no memory) or bugs; the shard must not be used for writing after one.
   Status ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index);
   // Deletes the rows that hold these ids now; unknown and dead ones are passed over.
   void ApplyDelete(const std::vector<RowKey>& keys, LogIndex index);

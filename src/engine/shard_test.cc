@@ -42,7 +42,8 @@ class ShardTest : public ::testing::Test {
       rows.insert(rows.end(), some.begin(), some.end());
     }
   }
-  std::vector<Hit> SearchOf(const View& view, const std::vector<float>& query, int64_t k, const Predicate& filter = {}) {
+  std::vector<Hit> SearchOf(const View& view, const std::vector<float>& query, int64_t k,
+                            const Predicate& filter = {}) {
     SearchRequest request;
     request.vectors = {query};
     request.k = k;
@@ -187,7 +188,8 @@ TEST_F(ShardTest, BadSearchesSayWhy) {
   EXPECT_EQ(error(request).code(), StatusCode::kUnimplemented);
 }
 
-// Every row the model holds and nothing else, by every path, whatever mix of puts, replacements, deletes and linking ran.
+// Every row the model holds and nothing else, by every path, whatever mix of puts, replacements, deletes and linking
+// ran.
 TEST(ShardProperty, AgreesWithAModel) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
@@ -201,7 +203,8 @@ TEST(ShardProperty, AgreesWithAModel) {
       if (kind < 6) {
         std::vector<TestRow> rows(1 + random.Below(step % 7 == 0 ? 900 : 40));
         for (TestRow& row : rows) {
-          row = {static_cast<int64_t>(random.Below(2000)), RandomVector(random, kDimension), std::to_string(random.Below(5))};
+          row = {static_cast<int64_t>(random.Below(2000)), RandomVector(random, kDimension),
+                 std::to_string(random.Below(5))};
           model[row.id] = row;
         }
         ASSERT_TRUE(shard.ApplyRows(TestBatch(schema, rows), LogIndex{++index}).ok());

@@ -40,8 +40,8 @@ Status State::Apply(const storage::LogRecord& record, const Proposed& proposed) 
       break;
     }
     default:
-      return FailedPrecondition("the log holds a record of kind " + std::to_string(static_cast<int>(record.kind)) + Where(record) +
-                                ", which this version does not know: start the version that wrote it");
+      return FailedPrecondition("the log holds a record of kind " + std::to_string(static_cast<int>(record.kind)) +
+                                Where(record) + ", which this version does not know: start the version that wrote it");
   }
   applied_ = record.lsn;
   return {};
@@ -78,7 +78,8 @@ Status State::ApplyCreate(const storage::LogRecord& record, const Proposed& prop
   return AddCollection(entry.name, record.shard, entry.columns).status();
 }
 
-Result<std::shared_ptr<Collection>> State::AddCollection(const std::string& name, ShardId shard, const std::shared_ptr<arrow::Schema>& columns) {
+Result<std::shared_ptr<Collection>> State::AddCollection(const std::string& name, ShardId shard,
+                                                         const std::shared_ptr<arrow::Schema>& columns) {
   LB_ASSIGN(const CollectionSchema schema, CollectionSchema::FromArrow(columns));
   auto collection = std::make_shared<Collection>(name, shard, schema, segment_options_);
   collections_.emplace(shard, collection);

@@ -29,7 +29,8 @@ class State {
   Status Apply(const storage::LogRecord& record, const Proposed& proposed);
 
   // Start-up: a collection of the checkpoint, still without rows.
-  Result<std::shared_ptr<Collection>> AddCollection(const std::string& name, ShardId shard, const std::shared_ptr<arrow::Schema>& columns);
+  Result<std::shared_ptr<Collection>> AddCollection(const std::string& name, ShardId shard,
+                                                    const std::shared_ptr<arrow::Schema>& columns);
   void AddNamespace(const std::string& name) { namespaces_.insert(name); }
   void SetPosition(Lsn applied, ShardId next_shard);
 

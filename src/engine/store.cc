@@ -54,14 +54,19 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
   rows_put_ = metrics.MakeCounter("longbow_rows_put_total", "Rows acknowledged by puts");
   rows_deleted_ = metrics.MakeCounter("longbow_rows_deleted_total", "Ids acknowledged by deletes");
   log_writes_ = metrics.MakeCounter("longbow_wal_writes_total", "Entries made durable in the write-ahead log");
-  log_write_errors_ = metrics.MakeCounter("longbow_wal_write_errors_total", "Entries the write-ahead log refused or could not write");
-  fsync_seconds_ = metrics.MakeHistogram("longbow_wal_fsync_duration_seconds", "Time of one fdatasync of the write-ahead log", LatencyBuckets());
+  log_write_errors_ =
+      metrics.MakeCounter("longbow_wal_write_errors_total", "Entries the write-ahead log refused or could not write");
+  fsync_seconds_ = metrics.MakeHistogram("longbow_wal_fsync_duration_seconds",
+                                         "Time of one fdatasync of the write-ahead log", LatencyBuckets());
   checkpoints_written_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "ok"}});
-  checkpoints_failed_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
-  checkpoint_seconds_ = metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
+  checkpoints_failed_ =
+      metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
+  checkpoint_seconds_ =
+      metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
   collections_gauge_ = metrics.MakeGauge("longbow_store_active_datasets", "Datasets");
   rows_gauge_ = metrics.MakeGauge("longbow_vector_index_size", "Live rows of all datasets");
-  tail_gauge_ = metrics.MakeGauge("longbow_index_queue_depth", "Rows not yet linked into a graph; searches scan them exactly");
+  tail_gauge_ =
+      metrics.MakeGauge("longbow_index_queue_depth", "Rows not yet linked into a graph; searches scan them exactly");
   log_size_gauge_ = metrics.MakeGauge("longbow_wal_size_bytes", "Size of the write-ahead log on disk");
   read_only_gauge_ = metrics.MakeGauge("longbow_read_only", "1 after a failed write to the log, until a restart");
 }
@@ -81,11 +86,14 @@ Status Store::OpenFolder() {
   LB_TRY(checkpoints_.Load(&state));
   uint64_t replayed = 0;
   storage::LogOptions log_options{.file_size_bytes = options_.log_file_size_bytes, .clock = &environment_.clock};
-  log_options.on_sync = [this](std::chrono::nanoseconds took) { fsync_seconds_.Observe(std::chrono::duration<double>(took).count()); };
-  LB_ASSIGN(log_, storage::Log::Open(environment_.fs, options_.data_dir + "/log", log_options, checkpoints_.last(), [&](const LogRecord& record) {
-              ++replayed;
-              return state.Apply(record, {});
-            }));
+  log_options.on_sync = [this](std::chrono::nanoseconds took) {
+    fsync_seconds_.Observe(std::chrono::duration<double>(took).count());
+  };
+  LB_ASSIGN(log_, storage::Log::Open(environment_.fs, options_.data_dir + "/log", log_options, checkpoints_.last(),
+                                     [&](const LogRecord& record) {
+                                       ++replayed;
+                                       return state.Apply(record, {});
+                                     }));
   LB_TRY(checkpoints_.RemoveUnnamedFiles());
   AdoptState(state);
   applier_ = std::make_unique<Applier>(std::move(state));
@@ -148,10 +156,12 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
   if (record.kind == RecordKind::kRows) {
     kept.body.clear();
   }
-  log_->Append(std::move(record), [this, kept = std::move(kept), proposed = std::move(proposed), collection, done = std::move(done)](Lsn lsn, Status durable) mutable {
+  log_->Append(std::move(record), [this, kept = std::move(kept), proposed = std::move(proposed), collection,
+                                   done = std::move(done)](Lsn lsn, Status durable) mutable {
     kept.lsn = lsn;
     (durable.ok() ? log_writes_ : log_write_errors_).Add();
-    applier_->Enqueue({std::move(kept), std::move(proposed), std::move(durable), [this, collection, done = std::move(done)](Status status) {
+    applier_->Enqueue({std::move(kept), std::move(proposed), std::move(durable),
+                       [this, collection, done = std::move(done)](Status status) {
                          if (collection) {
                            collection->entries_in_flight.fetch_sub(1, std::memory_order_relaxed);
                          }
@@ -165,7 +175,8 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
 
 Status Store::ProposeAndWait(LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release) {
   auto answer = std::make_shared<std::promise<Status>>();
-  Propose(std::move(record), std::move(proposed), nullptr, [answer](Status status) { answer->set_value(std::move(status)); });
+  Propose(std::move(record), std::move(proposed), nullptr,
+          [answer](Status status) { answer->set_value(std::move(status)); });
   if (release != nullptr) {
     release->unlock();
   }
@@ -203,11 +214,12 @@ std::vector<std::string> Store::Namespaces() const {
 
 size_t Store::CountCollections(const std::string& name_space) const {
   std::shared_lock lock(catalog_mu_);
-  return static_cast<size_t>(
-      std::count_if(collections_.begin(), collections_.end(), [&](const auto& entry) { return NamespaceOf(entry.first) == name_space; }));
+  return static_cast<size_t>(std::count_if(collections_.begin(), collections_.end(),
+                                           [&](const auto& entry) { return NamespaceOf(entry.first) == name_space; }));
 }
 
-Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name, const std::shared_ptr<arrow::Schema>& columns) {
+Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name,
+                                                        const std::shared_ptr<arrow::Schema>& columns) {
   std::lock_guard order(propose_catalog_mu_);
   if (Result<std::shared_ptr<Collection>> found = Find(name); found.ok()) {
     return found;
@@ -274,12 +286,13 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
     record.body = std::move(batch.encoded);
     collection->proposed_schema = std::move(merged);
     const int64_t rows = batch.rows->num_rows();
-    Propose(std::move(record), {.rows = std::move(batch.rows), .collection = nullptr}, collection, [this, rows, done = std::move(done)](Status status) {
-      if (status.ok()) {
-        rows_put_.Add(static_cast<double>(rows));
-      }
-      done(std::move(status));
-    });
+    Propose(std::move(record), {.rows = std::move(batch.rows), .collection = nullptr}, collection,
+            [this, rows, done = std::move(done)](Status status) {
+              if (status.ok()) {
+                rows_put_.Add(static_cast<double>(rows));
+              }
+              done(std::move(status));
+            });
     return {};
   }
 }
@@ -357,7 +370,8 @@ Status Store::DropNamespace(const std::string& name) {
     return NotFound("namespace not found: " + name);
   }
   if (const size_t inside = CountCollections(name); inside > 0) {
-    return FailedPrecondition("namespace " + name + " holds " + std::to_string(inside) + " datasets: delete them first");
+    return FailedPrecondition("namespace " + name + " holds " + std::to_string(inside) +
+                              " datasets: delete them first");
   }
   LogRecord record;
   record.kind = RecordKind::kDropNamespace;
@@ -373,7 +387,8 @@ Result<std::vector<QueryResult>> Store::Search(const SearchRequest& request, con
   return engine::Search(*collection->shard.Pin(), request, options_.search, cancellation);
 }
 
-Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::string& id, int64_t k, const Cancellation* cancellation) const {
+Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::string& id, int64_t k,
+                                           const Cancellation* cancellation) const {
   LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
   LB_ASSIGN(const RowKey key, ParseKey(*collection->shard.Pin()->schema, id));
   const Shard::Located located = collection->shard.Locate(key);

@@ -35,13 +35,13 @@ namespace longbow::engine {
 
 struct StoreOptions {
   std::string data_dir;
-  std::string owner_note;                 // who we are, for the lock file
+  std::string owner_note;  // who we are, for the lock file
   SegmentOptions segment;
   SearchDefaults search;
   uint32_t index_threads = 1;
-  uint64_t tail_rows_max;                 // rows outside the graphs before puts have to wait
+  uint64_t tail_rows_max;  // rows outside the graphs before puts have to wait
   uint64_t log_file_size_bytes;
-  uint64_t checkpoint_log_size_bytes;     // a checkpoint is due when the log is larger
+  uint64_t checkpoint_log_size_bytes;                // a checkpoint is due when the log is larger
   std::chrono::milliseconds checkpoint_interval{0};  // and, if something changed, this often; 0 = never
 };
 
@@ -59,17 +59,18 @@ class Store {
  public:
   using Done = std::function<void(Status)>;
 
-  // Takes the folder's lock, loads the checkpoint, replays the log. Errors of the folder's files are passed on unchanged
-  // and leave them as they are.
+  // Takes the folder's lock, loads the checkpoint, replays the log. Errors of the folder's files are passed on
+  // unchanged and leave them as they are.
   static Result<std::unique_ptr<Store>> Open(StoreEnvironment environment, StoreOptions options);
   ~Store();
 
   // ---- writes ----
-  // Puts rows into a collection, which the first put creates, be it empty. A row whose id exists replaces the older one.
-  // `done` runs on another thread, in the order of the puts of one collection. INVALID_ARGUMENT (schema, values),
+  // Puts rows into a collection, which the first put creates, be it empty. A row whose id exists replaces the older
+  // one. `done` runs on another thread, in the order of the puts of one collection. INVALID_ARGUMENT (schema, values),
   // UNAVAILABLE (read-only), RESOURCE_EXHAUSTED. May wait for the index: see `cancellation`.
   void Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation, Done done);
-  // Deletes rows by id; every id must have been put once, else NOT_FOUND `id 7 not found in dataset x` and nothing is deleted.
+  // Deletes rows by id; every id must have been put once, else NOT_FOUND `id 7 not found in dataset x` and nothing is
+  // deleted.
   Status Delete(const std::string& collection, const std::vector<std::string>& ids);
   Status DropCollection(const std::string& name);
   Status CreateNamespace(const std::string& name);
@@ -79,12 +80,13 @@ class Store {
 
   // ---- reads ----
   Result<std::shared_ptr<Collection>> Find(const std::string& name) const;
-  std::vector<std::shared_ptr<Collection>> List() const;    // by name
-  std::vector<std::string> Namespaces() const;              // with "default"; created ones and those of collections' names
+  std::vector<std::shared_ptr<Collection>> List() const;  // by name
+  std::vector<std::string> Namespaces() const;  // with "default"; created ones and those of collections' names
   size_t CountCollections(const std::string& name_space) const;
   Result<std::vector<QueryResult>> Search(const SearchRequest& request, const Cancellation* cancellation) const;
   // Nearest rows to a stored row, itself among them.
-  Result<std::vector<Hit>> SearchById(const std::string& collection, const std::string& id, int64_t k, const Cancellation* cancellation) const;
+  Result<std::vector<Hit>> SearchById(const std::string& collection, const std::string& id, int64_t k,
+                                      const Cancellation* cancellation) const;
 
   // OK, or why no write can succeed.
   Status WriteHealth() const;
@@ -97,7 +99,8 @@ class Store {
   Store(StoreEnvironment environment, StoreOptions options);
   Status OpenFolder();
   void AdoptState(const State& state);
-  Result<std::shared_ptr<Collection>> FindOrCreate(const std::string& name, const std::shared_ptr<arrow::Schema>& columns);
+  Result<std::shared_ptr<Collection>> FindOrCreate(const std::string& name,
+                                                   const std::shared_ptr<arrow::Schema>& columns);
   Status TryPut(const std::string& name, RowBatch& batch, const Cancellation* cancellation, Done& done);
   // Queues an entry; the caller holds the mutex that orders entries of this kind.
   void Propose(storage::LogRecord record, Proposed proposed, const std::shared_ptr<Collection>& collection, Done done);
@@ -119,11 +122,11 @@ class Store {
   std::mutex propose_catalog_mu_;  // orders entries of the catalog; taken before catalog_mu_
 
   std::mutex checkpoint_mu_;
-  Checkpoints checkpoints_;        // guarded by checkpoint_mu_
+  Checkpoints checkpoints_;  // guarded by checkpoint_mu_
 
   std::mutex maintenance_mu_;
   std::condition_variable maintenance_wake_;
-  bool stopping_ = false;          // guarded by maintenance_mu_
+  bool stopping_ = false;  // guarded by maintenance_mu_
   std::thread maintenance_;
 
   Counter rows_put_;

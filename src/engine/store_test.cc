@@ -65,7 +65,8 @@ class StoreTest : public ::testing::Test {
   std::shared_ptr<arrow::Schema> schema_ = TestSchema(kDimension);
   MemoryFileSystem disk_;
   FaultFileSystem fs_{disk_};
-  Logger logger_{{.level = LogLevel::kError, .sink = [](std::string_view) {}}};  // failures are injected here on purpose
+  Logger logger_{
+      {.level = LogLevel::kError, .sink = [](std::string_view) {}}};  // failures are injected here on purpose
   Metrics metrics_;
   std::unique_ptr<Store> store_;
   Random random_{11};
@@ -119,7 +120,8 @@ TEST_F(StoreTest, DropsAndNamespacesSurviveARestart) {
 
 TEST_F(StoreTest, DeletesNeedKnownIdsAndAreDurable) {
   Open();
-  ASSERT_TRUE(Put("a", {{1, RandomVector(random_, kDimension), "one"}, {2, RandomVector(random_, kDimension), "two"}}).ok());
+  ASSERT_TRUE(
+      Put("a", {{1, RandomVector(random_, kDimension), "one"}, {2, RandomVector(random_, kDimension), "two"}}).ok());
   EXPECT_EQ(store_->Delete("a", {"1", "99"}).message(), "id 99 not found in dataset a");
   EXPECT_EQ(Rows("a").size(), 2u);
   ASSERT_TRUE(store_->Delete("a", {"1"}).ok());
@@ -140,7 +142,9 @@ TEST_F(StoreTest, ACheckpointCutsTheLogAndReplaysNothing) {
   const auto before = Rows("a");
   ASSERT_TRUE(store_->Checkpoint().ok());
   const auto log_files = *disk_.List("/data/log");
-  EXPECT_LE(std::count_if(log_files.begin(), log_files.end(), [](const std::string& name) { return name.ends_with(".log"); }), 2);
+  EXPECT_LE(
+      std::count_if(log_files.begin(), log_files.end(), [](const std::string& name) { return name.ends_with(".log"); }),
+      2);
   Reopen();
   EXPECT_EQ(Rows("a"), before);
   ASSERT_TRUE(Put("a", {{1000, RandomVector(random_, kDimension), "new"}}).ok());
@@ -169,7 +173,8 @@ TEST_F(StoreTest, ALostManifestIsRefusedAndNothingIsRemoved) {
 
 TEST_F(StoreTest, ACheckpointThatFailedCanBeTriedAgain) {
   Open();
-  ASSERT_TRUE(Put("a", {{1, RandomVector(random_, kDimension), "one"}, {1, RandomVector(random_, kDimension), "two"}}).ok());
+  ASSERT_TRUE(
+      Put("a", {{1, RandomVector(random_, kDimension), "one"}, {1, RandomVector(random_, kDimension), "two"}}).ok());
   const auto before = Rows("a");
   for (uint64_t nth = 1; nth <= 8; ++nth) {
     fs_.FailCall(FileCall::kWrite, nth, FaultKind::kNoSpace);
@@ -216,8 +221,10 @@ TEST_F(StoreTest, SchemaGrowsAndRefusesBreaks) {
   ASSERT_TRUE(Put("a", {{1, RandomVector(random_, kDimension), "one"}}).ok());
   const auto other = TestSchema(kDimension + 1);
   const Status refused = Put("a", TestBatch(other, {{2, RandomVector(random_, kDimension + 1), "two"}}));
-  EXPECT_NE(refused.message().find("schema mismatch: type mismatch for column \"vector\""), std::string_view::npos) << refused.ToString();
-  EXPECT_NE(refused.message().find("dimension mismatch: expected 4, got 5"), std::string_view::npos) << refused.ToString();
+  EXPECT_NE(refused.message().find("schema mismatch: type mismatch for column \"vector\""), std::string_view::npos)
+      << refused.ToString();
+  EXPECT_NE(refused.message().find("dimension mismatch: expected 4, got 5"), std::string_view::npos)
+      << refused.ToString();
   const auto wider = *schema_->AddField(3, arrow::field("price", arrow::int32()));
   auto columns = TestBatch(schema_, {{2, RandomVector(random_, kDimension), "two"}})->columns();
   columns.push_back(*arrow::MakeArrayFromScalar(arrow::Int32Scalar(9), 1));
@@ -241,7 +248,8 @@ TEST_F(StoreTest, PowerCutsLoseNothingThatWasAcknowledged) {
       if (kind < 12) {
         std::vector<TestRow> rows(1 + random.Below(30));
         for (TestRow& row : rows) {
-          row = {static_cast<int64_t>(random.Below(300)), RandomVector(random, kDimension), std::to_string(random.Next())};
+          row = {static_cast<int64_t>(random.Below(300)), RandomVector(random, kDimension),
+                 std::to_string(random.Next())};
         }
         ASSERT_TRUE(Put(name, rows).ok());
         for (const TestRow& row : rows) {

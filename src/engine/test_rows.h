@@ -27,12 +27,14 @@ struct TestRow {
 
 // id: int64, vector: fixed_size_list<float32>[dimension], name: utf8.
 inline std::shared_ptr<arrow::Schema> TestSchema(int dimension, const std::string& metric = "euclidean") {
-  return arrow::schema({arrow::field("id", arrow::int64()), arrow::field("vector", arrow::fixed_size_list(arrow::float32(), dimension)),
-                        arrow::field("name", arrow::utf8())},
-                       arrow::key_value_metadata({"longbow.metric"}, {metric}));
+  return arrow::schema(
+      {arrow::field("id", arrow::int64()), arrow::field("vector", arrow::fixed_size_list(arrow::float32(), dimension)),
+       arrow::field("name", arrow::utf8())},
+      arrow::key_value_metadata({"longbow.metric"}, {metric}));
 }
 
-inline std::shared_ptr<arrow::RecordBatch> TestBatch(const std::shared_ptr<arrow::Schema>& schema, const std::vector<TestRow>& rows) {
+inline std::shared_ptr<arrow::RecordBatch> TestBatch(const std::shared_ptr<arrow::Schema>& schema,
+                                                     const std::vector<TestRow>& rows) {
   arrow::Int64Builder ids;
   arrow::FloatBuilder values;
   arrow::StringBuilder names;
@@ -41,7 +43,8 @@ inline std::shared_ptr<arrow::RecordBatch> TestBatch(const std::shared_ptr<arrow
       std::abort();
     }
   }
-  auto vectors = std::make_shared<arrow::FixedSizeListArray>(schema->field(1)->type(), static_cast<int64_t>(rows.size()), *values.Finish());
+  auto vectors = std::make_shared<arrow::FixedSizeListArray>(schema->field(1)->type(),
+                                                             static_cast<int64_t>(rows.size()), *values.Finish());
   return arrow::RecordBatch::Make(schema, static_cast<int64_t>(rows.size()), {*ids.Finish(), vectors, *names.Finish()});
 }
 

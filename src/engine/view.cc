@@ -5,8 +5,9 @@
 namespace longbow::engine {
 
 const SegmentView& View::Find(uint64_t ordinal) const {
-  const auto after = std::upper_bound(segments.begin(), segments.end(), ordinal,
-                                      [](uint64_t value, const SegmentView& segment) { return value < segment.segment->first_ordinal(); });
+  const auto after = std::upper_bound(
+      segments.begin(), segments.end(), ordinal,
+      [](uint64_t value, const SegmentView& segment) { return value < segment.segment->first_ordinal(); });
   return *(after - 1);
 }
 

@@ -18,10 +18,10 @@ struct SegmentView {
 
 struct View {
   std::shared_ptr<const CollectionSchema> schema;
-  uint64_t version = 0;    // log index of the last entry applied; rows deleted later are alive here
-  uint64_t rows = 0;       // ordinals [0, rows), dead ones included
+  uint64_t version = 0;  // log index of the last entry applied; rows deleted later are alive here
+  uint64_t rows = 0;     // ordinals [0, rows), dead ones included
   uint64_t live_rows = 0;
-  uint64_t size_bytes = 0; // Arrow bytes of all rows put so far
+  uint64_t size_bytes = 0;  // Arrow bytes of all rows put so far
   std::vector<SegmentView> segments;
 
   // The segment that holds an ordinal below `rows`.
@@ -29,7 +29,11 @@ struct View {
   bool IsLive(uint64_t ordinal) const;
   // Rows of `view` visible at this version, before any predicate.
   index::RowFilter FilterOf(const SegmentView& segment) const {
-    return {.begin = 0, .end = segment.rows, .deleted_at = segment.segment->deleted_at(), .version = version, .passing = nullptr};
+    return {.begin = 0,
+            .end = segment.rows,
+            .deleted_at = segment.segment->deleted_at(),
+            .version = version,
+            .passing = nullptr};
   }
   // Rows not yet linked into a graph.
   uint64_t TailRows() const;

@@ -15,7 +15,8 @@ class ZeroedArray {
  public:
   static_assert(std::is_trivially_destructible_v<std::atomic<T>> && sizeof(std::atomic<T>) == sizeof(T));
 
-  explicit ZeroedArray(size_t capacity) : data_(static_cast<std::atomic<T>*>(std::calloc(capacity, sizeof(T))), &std::free) {}
+  explicit ZeroedArray(size_t capacity)
+      : data_(static_cast<std::atomic<T>*>(std::calloc(capacity, sizeof(T))), &std::free) {}
 
   std::atomic<T>* data() const { return data_.get(); }
   std::atomic<T>& operator[](size_t i) const { return data_.get()[i]; }

@@ -57,7 +57,8 @@ inline uint64_t PackBytes(const uint8_t* bytes) {
   return word;
 }
 
-// out[0, WordsFor(count)) = test(0), test(1), ... as bits; bits past `count` are 0. A `test` without branches vectorises.
+// out[0, WordsFor(count)) = test(0), test(1), ... as bits; bits past `count` are 0. A `test` without branches
+// vectorises.
 template <typename Test>
 void FillWords(int64_t count, uint64_t* out, Test test) {
   alignas(64) uint8_t bytes[kWordBits];

@@ -16,8 +16,8 @@ enum class Kind { kNumber, kText, kOther };
 
 Kind KindOf(arrow::Type::type type) {
   using arrow::Type;
-  if (arrow::is_integer(type) || arrow::is_floating(type) || arrow::is_decimal(type) || arrow::is_date(type) || arrow::is_time(type) ||
-      type == Type::BOOL || type == Type::TIMESTAMP || type == Type::DURATION) {
+  if (arrow::is_integer(type) || arrow::is_floating(type) || arrow::is_decimal(type) || arrow::is_date(type) ||
+      arrow::is_time(type) || type == Type::BOOL || type == Type::TIMESTAMP || type == Type::DURATION) {
     return Kind::kNumber;
   }
   if (arrow::is_base_binary_like(type) || arrow::is_binary_view_like(type) || type == Type::FIXED_SIZE_BINARY) {
@@ -35,7 +35,8 @@ Status CheckValueCount(const Comparison& comparison) {
     return {};
   }
   return InvalidArgument("operator " + OperatorName(comparison.op) + " needs " + std::to_string(expected) + " value" +
-                         (expected == 1 ? "" : "s") + ", got " + std::to_string(comparison.values.size()) + " for field " + comparison.field);
+                         (expected == 1 ? "" : "s") + ", got " + std::to_string(comparison.values.size()) +
+                         " for field " + comparison.field);
 }
 
 }  // namespace
@@ -78,7 +79,8 @@ std::string OperatorName(Predicate::Op op) {
   return "is not null";
 }
 
-Result<std::shared_ptr<const CompiledComparison>> CompileComparison(const Comparison& comparison, const arrow::DataType& type) {
+Result<std::shared_ptr<const CompiledComparison>> CompileComparison(const Comparison& comparison,
+                                                                    const arrow::DataType& type) {
   LB_TRY(CheckValueCount(comparison));
   const Kind kind = KindOf(type.id());
   if (kind == Kind::kText) {
@@ -87,7 +89,8 @@ Result<std::shared_ptr<const CompiledComparison>> CompileComparison(const Compar
   if (kind == Kind::kNumber && comparison.op != Op::kContains && comparison.op != Op::kPrefix) {
     return CompileNumbers(comparison, type);
   }
-  return InvalidArgument("operator " + OperatorName(comparison.op) + " does not apply to field " + comparison.field + " of type " + TypeName(type));
+  return InvalidArgument("operator " + OperatorName(comparison.op) + " does not apply to field " + comparison.field +
+                         " of type " + TypeName(type));
 }
 
 }  // namespace longbow::filter

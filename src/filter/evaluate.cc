@@ -16,8 +16,8 @@ namespace longbow::filter {
 
 using Op = Predicate::Op;
 
-// NOT is pushed down to the leaves when binding, so a node only has to say which rows are true: a leaf is true where its
-// column is valid and the comparison (negated: its opposite) holds.
+// NOT is pushed down to the leaves when binding, so a node only has to say which rows are true: a leaf is true where
+// its column is valid and the comparison (negated: its opposite) holds.
 struct FilterNode {
   enum class Kind { kAnd, kOr, kLeaf };
   Kind kind = Kind::kAnd;
@@ -26,7 +26,7 @@ struct FilterNode {
   // A leaf:
   bool negated = false;
   Comparison comparison;
-  std::shared_ptr<arrow::DataType> type;   // of the values: dictionaries and extensions unwrapped
+  std::shared_ptr<arrow::DataType> type;           // of the values: dictionaries and extensions unwrapped
   std::shared_ptr<const CompiledComparison> test;  // null for kIsNull
 };
 
@@ -56,10 +56,12 @@ class Binder {
 
   Status Bind(const Predicate& predicate, bool negated, size_t depth, FilterNode* node) {
     if (depth > limits::kFilterDepthMax) {
-      return InvalidArgument("the filter is too deep: at most " + std::to_string(limits::kFilterDepthMax) + " levels allowed");
+      return InvalidArgument("the filter is too deep: at most " + std::to_string(limits::kFilterDepthMax) +
+                             " levels allowed");
     }
     if (++nodes_ > limits::kFilterNodesMax) {
-      return InvalidArgument("the filter is too large: at most " + std::to_string(limits::kFilterNodesMax) + " conditions allowed");
+      return InvalidArgument("the filter is too large: at most " + std::to_string(limits::kFilterNodesMax) +
+                             " conditions allowed");
     }
     switch (predicate.op) {
       case Op::kNot:
@@ -123,7 +125,8 @@ uint64_t Validity(const arrow::ArrayData& column, int64_t begin, int64_t count) 
   if (column.type->id() == arrow::Type::NA) {
     return 0;
   }
-  return column.buffers[0] == nullptr ? ~uint64_t{0} : LoadBits(column.buffers[0]->data(), column.offset + begin, count);
+  return column.buffers[0] == nullptr ? ~uint64_t{0}
+                                      : LoadBits(column.buffers[0]->data(), column.offset + begin, count);
 }
 
 void FillNulls(const arrow::ArrayData* column, bool negated, int64_t begin, int64_t count, uint64_t* out) {
@@ -202,7 +205,8 @@ BoundLeaf BindToColumn(const FilterNode& node, const std::shared_ptr<arrow::Arra
   if (type->id() == arrow::Type::NA) {
     leaf.test = nullptr;
   } else if (node.test != nullptr && !type->Equals(*node.type)) {
-    // The same column in another form (Parquet turns timestamp[s] into timestamp[ms], say): read the values for this one.
+    // The same column in another form (Parquet turns timestamp[s] into timestamp[ms], say): read the values for this
+    // one.
     auto compiled = CompileComparison(node.comparison, *type);
     leaf.test = compiled.ok() ? *compiled : nullptr;
   }

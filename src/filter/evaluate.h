@@ -18,14 +18,14 @@ namespace longbow::filter {
 // Three-valued logic as in SQL: a comparison with null is neither true nor false, NOT of it neither; only true passes.
 class BoundPredicate {
  public:
-  // INVALID_ARGUMENT: unknown column, a value that the column's type cannot read (`invalid int64 value "10,20" for field
-  // i64`), an operator that the type does not have, too deep or too many nodes (base/limits.h).
+  // INVALID_ARGUMENT: unknown column, a value that the column's type cannot read (`invalid int64 value "10,20" for
+  // field i64`), an operator that the type does not have, too deep or too many nodes (base/limits.h).
   static Result<BoundPredicate> Bind(const Predicate& predicate, const arrow::Schema& schema);
 
   bool MatchesAll() const;
 
-  // For each row i of `rows` sets bit (first_bit + i) of `bits` to whether it passes; other bits stay. Columns are looked
-  // up by name: one that `rows` lacks (it is older than the column) counts as null.
+  // For each row i of `rows` sets bit (first_bit + i) of `bits` to whether it passes; other bits stay. Columns are
+  // looked up by name: one that `rows` lacks (it is older than the column) counts as null.
   void Evaluate(const arrow::RecordBatch& rows, uint64_t* bits, uint64_t first_bit) const;
 
  private:

@@ -17,7 +17,8 @@ std::shared_ptr<arrow::RecordBatch> Numbers(std::shared_ptr<arrow::DataType> typ
   std::mt19937 random(1);
   Builder builder(std::move(type), arrow::default_memory_pool());
   for (int64_t i = 0; i < kRows; ++i) {
-    const auto status = nulls && i % 7 == 0 ? builder.AppendNull() : builder.Append(static_cast<typename Builder::value_type>(random() % 100));
+    const auto status = nulls && i % 7 == 0 ? builder.AppendNull()
+                                            : builder.Append(static_cast<typename Builder::value_type>(random() % 100));
     if (!status.ok()) {
       std::abort();
     }
@@ -38,7 +39,8 @@ std::shared_ptr<arrow::RecordBatch> Words() {
   return arrow::RecordBatch::Make(arrow::schema({arrow::field("f", array->type())}), kRows, {array});
 }
 
-void Run(benchmark::State& state, const std::shared_ptr<arrow::RecordBatch>& rows, Op op, std::vector<std::string> values, uint64_t first_bit = 0) {
+void Run(benchmark::State& state, const std::shared_ptr<arrow::RecordBatch>& rows, Op op,
+         std::vector<std::string> values, uint64_t first_bit = 0) {
   const auto bound = BoundPredicate::Bind({op, "f", std::move(values), {}}, *rows->schema());
   std::vector<uint64_t> bits(kRows / 64 + 2);
   for (auto _ : state) {
@@ -48,15 +50,33 @@ void Run(benchmark::State& state, const std::shared_ptr<arrow::RecordBatch>& row
   state.SetItemsProcessed(state.iterations() * kRows);
 }
 
-void Int8Less(benchmark::State& state) { Run(state, Numbers<arrow::Int8Builder>(arrow::int8(), false), Op::kLt, {"50"}); }
-void Int32Less(benchmark::State& state) { Run(state, Numbers<arrow::Int32Builder>(arrow::int32(), false), Op::kLt, {"50"}); }
-void Int64Less(benchmark::State& state) { Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kLt, {"50"}); }
-void Int64LessNulls(benchmark::State& state) { Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), true), Op::kLt, {"50"}); }
-void Int64LessOddBit(benchmark::State& state) { Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kLt, {"50"}, 13); }
-void Int64In5(benchmark::State& state) { Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kIn, {"1", "5", "7", "50", "99"}); }
-void FloatBetween(benchmark::State& state) { Run(state, Numbers<arrow::FloatBuilder>(arrow::float32(), false), Op::kBetween, {"10", "20"}); }
-void DoubleGreater(benchmark::State& state) { Run(state, Numbers<arrow::DoubleBuilder>(arrow::float64(), false), Op::kGt, {"10"}); }
-void DateGreater(benchmark::State& state) { Run(state, Numbers<arrow::Date32Builder>(arrow::date32(), true), Op::kGe, {"1970-02-01"}); }
+void Int8Less(benchmark::State& state) {
+  Run(state, Numbers<arrow::Int8Builder>(arrow::int8(), false), Op::kLt, {"50"});
+}
+void Int32Less(benchmark::State& state) {
+  Run(state, Numbers<arrow::Int32Builder>(arrow::int32(), false), Op::kLt, {"50"});
+}
+void Int64Less(benchmark::State& state) {
+  Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kLt, {"50"});
+}
+void Int64LessNulls(benchmark::State& state) {
+  Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), true), Op::kLt, {"50"});
+}
+void Int64LessOddBit(benchmark::State& state) {
+  Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kLt, {"50"}, 13);
+}
+void Int64In5(benchmark::State& state) {
+  Run(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kIn, {"1", "5", "7", "50", "99"});
+}
+void FloatBetween(benchmark::State& state) {
+  Run(state, Numbers<arrow::FloatBuilder>(arrow::float32(), false), Op::kBetween, {"10", "20"});
+}
+void DoubleGreater(benchmark::State& state) {
+  Run(state, Numbers<arrow::DoubleBuilder>(arrow::float64(), false), Op::kGt, {"10"});
+}
+void DateGreater(benchmark::State& state) {
+  Run(state, Numbers<arrow::Date32Builder>(arrow::date32(), true), Op::kGe, {"1970-02-01"});
+}
 void TextEqual(benchmark::State& state) { Run(state, Words(), Op::kEq, {"package-500"}); }
 void TextContains(benchmark::State& state) { Run(state, Words(), Op::kContains, {"e-50"}); }
 

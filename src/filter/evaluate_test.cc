@@ -32,7 +32,9 @@ Batch One(const std::string& name, const Array& array) {
   return arrow::RecordBatch::Make(arrow::schema({arrow::field(name, array->type())}), array->length(), {array});
 }
 
-Predicate Leaf(std::string field, Op op, std::vector<std::string> values = {}) { return {op, std::move(field), std::move(values), {}}; }
+Predicate Leaf(std::string field, Op op, std::vector<std::string> values = {}) {
+  return {op, std::move(field), std::move(values), {}};
+}
 
 // Rows that pass, as "0110".
 std::string Passing(const Predicate& predicate, const Batch& rows) {
@@ -49,7 +51,9 @@ std::string Passing(const Predicate& predicate, const Batch& rows) {
   return text;
 }
 
-std::string Passing(Op op, std::vector<std::string> values, const Array& column) { return Passing(Leaf("f", op, std::move(values)), One("f", column)); }
+std::string Passing(Op op, std::vector<std::string> values, const Array& column) {
+  return Passing(Leaf("f", op, std::move(values)), One("f", column));
+}
 
 std::string BindError(const Predicate& predicate, const Array& column) {
   const auto bound = BoundPredicate::Bind(predicate, *One("f", column)->schema());
@@ -57,8 +61,12 @@ std::string BindError(const Predicate& predicate, const Array& column) {
   return std::string(bound.status().message());
 }
 
-Array Int64s(const std::vector<std::optional<int64_t>>& values) { return ArrayOf<arrow::Int64Builder, int64_t>(values, arrow::int64()); }
-Array Texts(const std::vector<std::optional<std::string>>& values) { return ArrayOf<arrow::StringBuilder, std::string>(values, arrow::utf8()); }
+Array Int64s(const std::vector<std::optional<int64_t>>& values) {
+  return ArrayOf<arrow::Int64Builder, int64_t>(values, arrow::int64());
+}
+Array Texts(const std::vector<std::optional<std::string>>& values) {
+  return ArrayOf<arrow::StringBuilder, std::string>(values, arrow::utf8());
+}
 
 TEST(Evaluate, IntegersAgainstNumbersOfEveryForm) {
   const Array column = Int64s({9, 10, 11, {}, -1});
@@ -107,7 +115,8 @@ TEST(Evaluate, IntegersAtTheEndsOfTheirTypes) {
 }
 
 TEST(Evaluate, FloatsRoundTheValueToTheColumnsType) {
-  const Array floats = ArrayOf<arrow::FloatBuilder, float>({0.1f, 0.2f, NAN, INFINITY, -INFINITY, {}, -0.0f}, arrow::float32());
+  const Array floats =
+      ArrayOf<arrow::FloatBuilder, float>({0.1f, 0.2f, NAN, INFINITY, -INFINITY, {}, -0.0f}, arrow::float32());
   EXPECT_EQ(Passing(Op::kEq, {"0.1"}, floats), "1000000");
   EXPECT_EQ(Passing(Op::kLt, {"0.2"}, floats), "1000101");
   EXPECT_EQ(Passing(Op::kLe, {"0.2"}, floats), "1100101");
@@ -162,7 +171,8 @@ TEST(Evaluate, EveryFloat16OrdersAgainstItsNeighbours) {
 
 TEST(Evaluate, Float16RoundsTheValue) {
   const auto half = [](float value) { return arrow::util::Float16(value).bits(); };
-  const Array column = ArrayOf<arrow::HalfFloatBuilder, uint16_t>({half(0.1f), half(65504.0f), half(INFINITY), {}}, arrow::float16());
+  const Array column =
+      ArrayOf<arrow::HalfFloatBuilder, uint16_t>({half(0.1f), half(65504.0f), half(INFINITY), {}}, arrow::float16());
   EXPECT_EQ(Passing(Op::kEq, {"0.1"}, column), "1000");
   EXPECT_EQ(Passing(Op::kGt, {"70000"}, column), "0010");
   EXPECT_EQ(Passing(Op::kLe, {"70000"}, column), "1100");
@@ -182,10 +192,12 @@ TEST(Evaluate, Booleans) {
 
 TEST(Evaluate, TextOfEveryLayout) {
   const std::vector<std::optional<std::string>> values = {"apple", "applesauce with a long tail", "", {}, "Zebra"};
-  const std::vector<Array> columns = {
-      Texts(values), ArrayOf<arrow::LargeStringBuilder, std::string>(values, arrow::large_utf8()),
-      ArrayOf<arrow::StringViewBuilder, std::string>(values, arrow::utf8_view()), ArrayOf<arrow::BinaryBuilder, std::string>(values, arrow::binary()),
-      ArrayOf<arrow::LargeBinaryBuilder, std::string>(values, arrow::large_binary()), ArrayOf<arrow::BinaryViewBuilder, std::string>(values, arrow::binary_view())};
+  const std::vector<Array> columns = {Texts(values),
+                                      ArrayOf<arrow::LargeStringBuilder, std::string>(values, arrow::large_utf8()),
+                                      ArrayOf<arrow::StringViewBuilder, std::string>(values, arrow::utf8_view()),
+                                      ArrayOf<arrow::BinaryBuilder, std::string>(values, arrow::binary()),
+                                      ArrayOf<arrow::LargeBinaryBuilder, std::string>(values, arrow::large_binary()),
+                                      ArrayOf<arrow::BinaryViewBuilder, std::string>(values, arrow::binary_view())};
   for (const Array& column : columns) {
     SCOPED_TRACE(column->type()->ToString());
     EXPECT_EQ(Passing(Op::kEq, {"apple"}, column), "10000");
@@ -200,7 +212,8 @@ TEST(Evaluate, TextOfEveryLayout) {
     EXPECT_EQ(Passing(Op::kIsNull, {}, column), "00010");
     EXPECT_EQ(Passing(Op::kEq, {"Zebra"}, column->Slice(2)), "001");
   }
-  const Array fixed = ArrayOf<arrow::FixedSizeBinaryBuilder, std::string>({"abc", {}, "abd"}, arrow::fixed_size_binary(3));
+  const Array fixed =
+      ArrayOf<arrow::FixedSizeBinaryBuilder, std::string>({"abc", {}, "abd"}, arrow::fixed_size_binary(3));
   EXPECT_EQ(Passing(Op::kGe, {"abd"}, fixed), "001");
   EXPECT_EQ(Passing(Op::kPrefix, {"ab"}, fixed->Slice(1)), "01");
 }
@@ -220,30 +233,38 @@ TEST(Evaluate, DatesAndTimes) {
   EXPECT_EQ(Passing(Op::kEq, {"2025-03-01T10:00:00Z"}, days), "0000");
   EXPECT_EQ(Passing(Op::kGt, {"1969-12-31"}, days), "1110");
   EXPECT_EQ(BindError(Leaf("f", Op::kEq, {"2025-02-29"}), days), "invalid date32 value \"2025-02-29\" for field f");
-  const Array millis = ArrayOf<arrow::Date64Builder, int64_t>({20147 * 86'400'000ll, 20148 * 86'400'000ll}, arrow::date64());
+  const Array millis =
+      ArrayOf<arrow::Date64Builder, int64_t>({20147 * 86'400'000ll, 20148 * 86'400'000ll}, arrow::date64());
   EXPECT_EQ(Passing(Op::kGe, {"2025-03-01"}, millis), "01");
 
   const int64_t ten = 20148 * 86'400ll + 36'000;  // 2025-03-01T10:00:00Z
-  for (const auto& [unit, per_second] : std::vector<std::pair<arrow::TimeUnit::type, int64_t>>{
-           {arrow::TimeUnit::SECOND, 1}, {arrow::TimeUnit::MILLI, 1'000}, {arrow::TimeUnit::MICRO, 1'000'000}, {arrow::TimeUnit::NANO, 1'000'000'000}}) {
-    const Array column = ArrayOf<arrow::TimestampBuilder, int64_t>({ten * per_second - 1, ten * per_second, {}}, arrow::timestamp(unit, "UTC"));
+  for (const auto& [unit, per_second] :
+       std::vector<std::pair<arrow::TimeUnit::type, int64_t>>{{arrow::TimeUnit::SECOND, 1},
+                                                              {arrow::TimeUnit::MILLI, 1'000},
+                                                              {arrow::TimeUnit::MICRO, 1'000'000},
+                                                              {arrow::TimeUnit::NANO, 1'000'000'000}}) {
+    const Array column = ArrayOf<arrow::TimestampBuilder, int64_t>({ten * per_second - 1, ten * per_second, {}},
+                                                                   arrow::timestamp(unit, "UTC"));
     SCOPED_TRACE(column->type()->ToString());
-    for (const char* text : {"2025-03-01T10:00:00Z", "2025-03-01 10:00", "2025-03-01T12:00:00+02:00", "2025-03-01t05:00:00.000-0500", "2025-03-01T11:00:00+01"}) {
+    for (const char* text : {"2025-03-01T10:00:00Z", "2025-03-01 10:00", "2025-03-01T12:00:00+02:00",
+                             "2025-03-01t05:00:00.000-0500", "2025-03-01T11:00:00+01"}) {
       EXPECT_EQ(Passing(Op::kEq, {text}, column), "010") << text;
       EXPECT_EQ(Passing(Op::kLt, {text}, column), "100") << text;
     }
     EXPECT_EQ(Passing(Op::kEq, {std::to_string(ten * per_second)}, column), "010");
     EXPECT_EQ(Passing(Op::kGe, {"2025-03-01"}, column), "110");
     EXPECT_EQ(Passing(Op::kGt, {"2025-03-01T09:59:59.999999999"}, column), "010");
-    for (const char* text : {"2025-03-01T", "2025-3-1", "2025-03-01T25:00", "2025-03-01T10:00:00X", "2025-03-01T10:00:00+25:00", "yesterday", "", "2025-13-01",
-                             "2025-03-01T10:00:00.1234567890"}) {
+    for (const char* text :
+         {"2025-03-01T", "2025-3-1", "2025-03-01T25:00", "2025-03-01T10:00:00X", "2025-03-01T10:00:00+25:00",
+          "yesterday", "", "2025-13-01", "2025-03-01T10:00:00.1234567890"}) {
       EXPECT_NE(BindError(Leaf("f", Op::kEq, {text}), column).find("invalid timestamp["), std::string::npos) << text;
     }
   }
   const Array clock = ArrayOf<arrow::Time32Builder, int32_t>({36'000, 36'001}, arrow::time32(arrow::TimeUnit::SECOND));
   EXPECT_EQ(Passing(Op::kEq, {"10:00:00"}, clock), "10");
   EXPECT_EQ(Passing(Op::kGt, {"10:00:00.5"}, clock), "01");
-  const Array nanos = ArrayOf<arrow::Time64Builder, int64_t>({36'000'000'000'000, 36'000'000'500'000}, arrow::time64(arrow::TimeUnit::NANO));
+  const Array nanos = ArrayOf<arrow::Time64Builder, int64_t>({36'000'000'000'000, 36'000'000'500'000},
+                                                             arrow::time64(arrow::TimeUnit::NANO));
   EXPECT_EQ(Passing(Op::kEq, {"10:00:00.0005"}, nanos), "01");
   const Array spans = ArrayOf<arrow::DurationBuilder, int64_t>({5, -5}, arrow::duration(arrow::TimeUnit::SECOND));
   EXPECT_EQ(Passing(Op::kLt, {"0"}, spans), "01");
@@ -261,10 +282,14 @@ TEST(Evaluate, Decimals) {
     EXPECT_EQ(Passing(Op::kGt, {"1e90"}, column), "0000");
     EXPECT_EQ(Passing(Op::kNe, {"1.5"}, column->Slice(1)), "010");
   };
-  check(ArrayOf<arrow::Decimal32Builder, arrow::Decimal32>({arrow::Decimal32(-150), arrow::Decimal32(150), arrow::Decimal32(20000), {}}, arrow::decimal32(9, 2)));
-  check(ArrayOf<arrow::Decimal64Builder, arrow::Decimal64>({arrow::Decimal64(-150), arrow::Decimal64(150), arrow::Decimal64(20000), {}}, arrow::decimal64(18, 2)));
-  check(ArrayOf<arrow::Decimal128Builder, arrow::Decimal128>({arrow::Decimal128(-150), arrow::Decimal128(150), arrow::Decimal128(20000), {}}, arrow::decimal128(30, 2)));
-  check(ArrayOf<arrow::Decimal256Builder, arrow::Decimal256>({arrow::Decimal256(-150), arrow::Decimal256(150), arrow::Decimal256(20000), {}}, arrow::decimal256(60, 2)));
+  check(ArrayOf<arrow::Decimal32Builder, arrow::Decimal32>(
+      {arrow::Decimal32(-150), arrow::Decimal32(150), arrow::Decimal32(20000), {}}, arrow::decimal32(9, 2)));
+  check(ArrayOf<arrow::Decimal64Builder, arrow::Decimal64>(
+      {arrow::Decimal64(-150), arrow::Decimal64(150), arrow::Decimal64(20000), {}}, arrow::decimal64(18, 2)));
+  check(ArrayOf<arrow::Decimal128Builder, arrow::Decimal128>(
+      {arrow::Decimal128(-150), arrow::Decimal128(150), arrow::Decimal128(20000), {}}, arrow::decimal128(30, 2)));
+  check(ArrayOf<arrow::Decimal256Builder, arrow::Decimal256>(
+      {arrow::Decimal256(-150), arrow::Decimal256(150), arrow::Decimal256(20000), {}}, arrow::decimal256(60, 2)));
 }
 
 TEST(Evaluate, DictionariesAnswerForTheirValues) {
@@ -277,14 +302,16 @@ TEST(Evaluate, DictionariesAnswerForTheirValues) {
       const auto scalar = *arrow::MakeScalar(type, std::max(index, 0));
       ASSERT_TRUE((index < 0 ? builder->AppendNull() : builder->AppendScalar(*scalar)).ok());
     }
-    const Array column = *arrow::DictionaryArray::FromArrays(arrow::dictionary(type, arrow::utf8()), *builder->Finish(), values);
+    const Array column =
+        *arrow::DictionaryArray::FromArrays(arrow::dictionary(type, arrow::utf8()), *builder->Finish(), values);
     EXPECT_EQ(Passing(Op::kEq, {"a"}, column), "10001");
     EXPECT_EQ(Passing(Op::kNe, {"a"}, column), "00100");
     EXPECT_EQ(Passing(Op::kPrefix, {"c"}, column->Slice(1)), "0100");
     EXPECT_EQ(Passing(Op::kIsNull, {}, column), "01010");
     EXPECT_EQ(Passing(Op::kIsNotNull, {}, column), "10101");
   }
-  const Array ages = *arrow::DictionaryArray::FromArrays(ArrayOf<arrow::Int8Builder, int8_t>({int8_t{1}, int8_t{0}}, arrow::int8()), Int64s({7, 9}));
+  const Array ages = *arrow::DictionaryArray::FromArrays(
+      ArrayOf<arrow::Int8Builder, int8_t>({int8_t{1}, int8_t{0}}, arrow::int8()), Int64s({7, 9}));
   EXPECT_EQ(Passing(Op::kGt, {"8"}, ages), "10");
 }
 
@@ -333,7 +360,8 @@ TEST(Evaluate, AColumnThatABatchLacksIsNull) {
 TEST(Evaluate, ABatchMayHoldTheColumnInAnotherForm) {
   const auto schema = arrow::schema({arrow::field("f", arrow::timestamp(arrow::TimeUnit::SECOND))});
   const auto bound = BoundPredicate::Bind(Leaf("f", Op::kGe, {"2025-03-01"}), *schema);
-  const Array millis = ArrayOf<arrow::TimestampBuilder, int64_t>({20148 * 86'400'000ll - 1, 20148 * 86'400'000ll}, arrow::timestamp(arrow::TimeUnit::MILLI));
+  const Array millis = ArrayOf<arrow::TimestampBuilder, int64_t>({20148 * 86'400'000ll - 1, 20148 * 86'400'000ll},
+                                                                 arrow::timestamp(arrow::TimeUnit::MILLI));
   uint64_t bits = 0;
   bound->Evaluate(*One("f", millis), &bits, 0);
   EXPECT_EQ(bits, 2u);
@@ -347,15 +375,19 @@ TEST(Bind, RefusesWhatCannotBeAnswered) {
   const Array ints = Int64s({1});
   EXPECT_EQ(BindError({Op::kEq, "i64", {"10,20"}, {}}, ints), "unknown field \"i64\" in filter");
   const Batch rows = One("i64", ints);
-  EXPECT_EQ(BoundPredicate::Bind(Leaf("i64", Op::kEq, {"10,20"}), *rows->schema()).status().message(), "invalid int64 value \"10,20\" for field i64");
+  EXPECT_EQ(BoundPredicate::Bind(Leaf("i64", Op::kEq, {"10,20"}), *rows->schema()).status().message(),
+            "invalid int64 value \"10,20\" for field i64");
   for (const char* text : {"", " 1", "1 ", "x", "true", "1e", "--1", ".", "0x10", "nan"}) {
-    EXPECT_EQ(BindError(Leaf("f", Op::kEq, {text}), ints), "invalid int64 value \"" + std::string(text) + "\" for field f");
+    EXPECT_EQ(BindError(Leaf("f", Op::kEq, {text}), ints),
+              "invalid int64 value \"" + std::string(text) + "\" for field f");
   }
   const Array floats = ArrayOf<arrow::FloatBuilder, float>({1.0f}, arrow::float32());
   for (const char* text : {"", "nan", "1,5", "+-1", "one"}) {
-    EXPECT_EQ(BindError(Leaf("f", Op::kEq, {text}), floats), "invalid float32 value \"" + std::string(text) + "\" for field f");
+    EXPECT_EQ(BindError(Leaf("f", Op::kEq, {text}), floats),
+              "invalid float32 value \"" + std::string(text) + "\" for field f");
   }
-  EXPECT_EQ(BindError(Leaf("f", Op::kContains, {"1"}), ints), "operator contains does not apply to field f of type int64");
+  EXPECT_EQ(BindError(Leaf("f", Op::kContains, {"1"}), ints),
+            "operator contains does not apply to field f of type int64");
   EXPECT_EQ(BindError(Leaf("f", Op::kBetween, {"1"}), ints), "operator between needs 2 values, got 1 for field f");
   EXPECT_EQ(BindError(Leaf("f", Op::kEq, {}), ints), "operator = needs 1 value, got 0 for field f");
   const Array list = *arrow::MakeArrayOfNull(arrow::list(arrow::int64()), 1);

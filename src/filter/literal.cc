@@ -62,7 +62,9 @@ Wide PowerOfTen(size_t exponent) {
   return value;
 }
 
-Wide FromInt128(Int128 value) { return Wide(arrow::BasicDecimal128(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value))); }
+Wide FromInt128(Int128 value) {
+  return Wide(arrow::BasicDecimal128(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value)));
+}
 
 // floor(sign * digits * 10^exponent)
 Bound Scaled(bool negative, std::string digits, int64_t exponent) {
@@ -194,7 +196,8 @@ std::optional<Bound> ParseInstant(std::string_view text, int64_t unit_ns) {
   int year = 0;
   int month = 0;
   int day = 0;
-  if (!in.Fixed(4, 0, 9999, &year) || !in.Take('-') || !in.Fixed(2, 1, 12, &month) || !in.Take('-') || !in.Fixed(2, 1, 31, &day)) {
+  if (!in.Fixed(4, 0, 9999, &year) || !in.Take('-') || !in.Fixed(2, 1, 12, &month) || !in.Take('-') ||
+      !in.Fixed(2, 1, 31, &day)) {
     return std::nullopt;
   }
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
@@ -204,7 +207,8 @@ std::optional<Bound> ParseInstant(std::string_view text, int64_t unit_ns) {
   }
   int64_t clock_ns = 0;
   int64_t zone_ns = 0;
-  if (!in.done() && ((!in.Take('T') && !in.Take('t') && !in.Take(' ')) || !TakeClock(in, &clock_ns) || !TakeZone(in, &zone_ns))) {
+  if (!in.done() &&
+      ((!in.Take('T') && !in.Take('t') && !in.Take(' ')) || !TakeClock(in, &clock_ns) || !TakeZone(in, &zone_ns))) {
     return std::nullopt;
   }
   if (!in.done()) {
@@ -225,7 +229,8 @@ std::optional<Bound> ParseTimeOfDay(std::string_view text, int64_t unit_ns) {
 
 std::optional<bool> ParseBool(std::string_view text) {
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   if (lower == "true" || lower == "1") {
     return true;
   }

@@ -28,7 +28,8 @@ std::optional<Bound> ParseTimeOfDay(std::string_view text, int64_t unit_ns);
 // "true", "false", "1", "0" in any case.
 std::optional<bool> ParseBool(std::string_view text);
 
-// A finite or infinite number rounded to float or double; too large ones become infinite with `beyond` set, "nan" is none.
+// A finite or infinite number rounded to float or double; too large ones become infinite with `beyond` set, "nan" is
+// none.
 template <typename Float>
 struct Rounded {
   Float value = 0;

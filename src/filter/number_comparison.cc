@@ -40,7 +40,9 @@ Status InvalidValue(const Comparison& comparison, const arrow::DataType& type, c
 
 class NoRowPasses final : public CompiledComparison {
  public:
-  void Words(const arrow::ArrayData&, int64_t, int64_t count, uint64_t* out) const override { std::fill_n(out, WordsFor(count), 0); }
+  void Words(const arrow::ArrayData&, int64_t, int64_t count, uint64_t* out) const override {
+    std::fill_n(out, WordsFor(count), 0);
+  }
 };
 
 class BoolTest final : public CompiledComparison {
@@ -58,7 +60,8 @@ class BoolTest final : public CompiledComparison {
   const bool pass_false_, pass_true_;
 };
 
-// --- reading values from memory ---------------------------------------------------------------------------------------
+// --- reading values from memory
+// ---------------------------------------------------------------------------------------
 
 // Value(p, i): the i-th value of the column's memory.
 template <typename T>
@@ -70,7 +73,9 @@ struct Plain {
 struct Half {
   using Type = float;
   static constexpr int64_t kSizeBytes = 2;
-  static float Value(const uint8_t* data, int64_t i) { return FloatFromHalf(reinterpret_cast<const uint16_t*>(data)[i]); }
+  static float Value(const uint8_t* data, int64_t i) {
+    return FloatFromHalf(reinterpret_cast<const uint16_t*>(data)[i]);
+  }
 };
 struct Wide128 {  // IPC promises 8-byte alignment only
   using Type = Int128;
@@ -109,7 +114,8 @@ class RangeTest final : public CompiledComparison {
       using U = std::make_unsigned_t<T>;
       const U low = static_cast<U>(low_);
       const U span = static_cast<U>(static_cast<U>(high_) - low);
-      FillWords(count, out, [=](int64_t i) { return static_cast<U>(static_cast<U>(Reader::Value(data, i)) - low) <= span; });
+      FillWords(count, out,
+                [=](int64_t i) { return static_cast<U>(static_cast<U>(Reader::Value(data, i)) - low) <= span; });
     } else {
       const T low = low_;
       const T high = high_;
@@ -156,14 +162,16 @@ class SetTest final : public CompiledComparison {
   std::vector<T> values_;
 };
 
-// --- integers, dates, times, decimals ---------------------------------------------------------------------------------
+// --- integers, dates, times, decimals
+// ---------------------------------------------------------------------------------
 
 template <typename T>
 Wide ToWide(T value) {
   if constexpr (std::is_same_v<T, Wide>) {
     return value;
   } else {
-    return Wide(arrow::BasicDecimal128(static_cast<int64_t>(static_cast<Int128>(value) >> 64), static_cast<uint64_t>(value)));
+    return Wide(
+        arrow::BasicDecimal128(static_cast<int64_t>(static_cast<Int128>(value) >> 64), static_cast<uint64_t>(value)));
   }
 }
 
@@ -284,10 +292,11 @@ Parser TimeOfDay(int64_t unit_ns) {
   };
 }
 
-// --- floats -------------------------------------------------------------------------------------------------------------
+// --- floats
+// -------------------------------------------------------------------------------------------------------------
 
-// Steps of float16: 11 significant bits, none smaller than 2^-24. Half a step is enough to leave `value` and to reach no
-// value beyond its neighbour; below a power of two, where steps are half as wide, it reaches the neighbour.
+// Steps of float16: 11 significant bits, none smaller than 2^-24. Half a step is enough to leave `value` and to reach
+// no value beyond its neighbour; below a power of two, where steps are half as wide, it reaches the neighbour.
 float Next(Half, float value, float towards) {
   if (std::isinf(value)) {
     return std::copysign(65504.0f, value);
@@ -362,13 +371,15 @@ Result<Test> CompileFloat(const Comparison& comparison, const arrow::DataType& t
     case Op::kEq:
       return first.beyond ? Test(std::make_shared<NoRowPasses>()) : range(first.value, first.value);
     case Op::kLt:
-      return first.value == -kInfinity ? (first.beyond ? range(-kInfinity, -kInfinity) : Test(std::make_shared<NoRowPasses>()))
-                                       : range(-kInfinity, at_most(first, true));
+      return first.value == -kInfinity
+                 ? (first.beyond ? range(-kInfinity, -kInfinity) : Test(std::make_shared<NoRowPasses>()))
+                 : range(-kInfinity, at_most(first, true));
     case Op::kLe:
       return range(-kInfinity, at_most(first, false));
     case Op::kGt:
-      return first.value == kInfinity ? (first.beyond ? range(kInfinity, kInfinity) : Test(std::make_shared<NoRowPasses>()))
-                                      : range(at_least(first, true), kInfinity);
+      return first.value == kInfinity
+                 ? (first.beyond ? range(kInfinity, kInfinity) : Test(std::make_shared<NoRowPasses>()))
+                 : range(at_least(first, true), kInfinity);
     case Op::kGe:
       return range(at_least(first, false), kInfinity);
     default:
@@ -409,7 +420,8 @@ Result<Test> CompileBool(const Comparison& comparison, const arrow::DataType& ty
 
 }  // namespace
 
-Result<std::shared_ptr<const CompiledComparison>> CompileNumbers(const Comparison& comparison, const arrow::DataType& type) {
+Result<std::shared_ptr<const CompiledComparison>> CompileNumbers(const Comparison& comparison,
+                                                                 const arrow::DataType& type) {
   using arrow::Type;
   const auto scale = [&] { return static_cast<const arrow::DecimalType&>(type).scale(); };
   switch (type.id()) {
@@ -443,11 +455,14 @@ Result<std::shared_ptr<const CompiledComparison>> CompileNumbers(const Compariso
     case Type::DATE64:
       return CompileInteger<Plain<int64_t>>(comparison, type, Instant(UnitNs(arrow::TimeUnit::MILLI)));
     case Type::TIMESTAMP:
-      return CompileInteger<Plain<int64_t>>(comparison, type, Instant(UnitNs(static_cast<const arrow::TimestampType&>(type).unit())));
+      return CompileInteger<Plain<int64_t>>(comparison, type,
+                                            Instant(UnitNs(static_cast<const arrow::TimestampType&>(type).unit())));
     case Type::TIME32:
-      return CompileInteger<Plain<int32_t>>(comparison, type, TimeOfDay(UnitNs(static_cast<const arrow::TimeType&>(type).unit())));
+      return CompileInteger<Plain<int32_t>>(comparison, type,
+                                            TimeOfDay(UnitNs(static_cast<const arrow::TimeType&>(type).unit())));
     case Type::TIME64:
-      return CompileInteger<Plain<int64_t>>(comparison, type, TimeOfDay(UnitNs(static_cast<const arrow::TimeType&>(type).unit())));
+      return CompileInteger<Plain<int64_t>>(comparison, type,
+                                            TimeOfDay(UnitNs(static_cast<const arrow::TimeType&>(type).unit())));
     case Type::DECIMAL32:
       return CompileInteger<Plain<int32_t>>(comparison, type, Number(scale()));
     case Type::DECIMAL64:

@@ -6,6 +6,7 @@
 namespace longbow::filter {
 
 // Operators: comparisons, in, between.
-Result<std::shared_ptr<const CompiledComparison>> CompileNumbers(const Comparison& comparison, const arrow::DataType& type);
+Result<std::shared_ptr<const CompiledComparison>> CompileNumbers(const Comparison& comparison,
+                                                                 const arrow::DataType& type);
 
 }  // namespace longbow::filter

@@ -40,13 +40,15 @@ class Generator {
   int64_t Below(int64_t bound) { return std::uniform_int_distribution<int64_t>(0, bound - 1)(random_); }
 
   template <typename Builder>
-  Column Integers(const std::string& name, std::shared_ptr<arrow::DataType> type, int64_t low, int64_t high, size_t size) {
+  Column Integers(const std::string& name, std::shared_ptr<arrow::DataType> type, int64_t low, int64_t high,
+                  size_t size) {
     Builder builder(std::move(type), arrow::default_memory_pool());
     Column column{name, nullptr, {}};
     for (size_t i = 0; i < size; ++i) {
       const int64_t value = low + Below(high - low + 1);
       const bool null = nulls_ && Below(5) == 0;
-      EXPECT_TRUE((null ? builder.AppendNull() : builder.Append(static_cast<typename Builder::value_type>(value))).ok());
+      EXPECT_TRUE(
+          (null ? builder.AppendNull() : builder.Append(static_cast<typename Builder::value_type>(value))).ok());
       column.rows.push_back(null ? Row() : Row(Value(2 * value)));
     }
     column.array = *builder.Finish();
@@ -58,7 +60,8 @@ class Generator {
     Builder builder(std::move(type), arrow::default_memory_pool());
     Column column{name, nullptr, {}};
     for (size_t i = 0; i < size; ++i) {
-      const Float value = Below(20) == 0 ? std::numeric_limits<Float>::quiet_NaN() : static_cast<Float>(Below(9) - 4) / 4;
+      const Float value =
+          Below(20) == 0 ? std::numeric_limits<Float>::quiet_NaN() : static_cast<Float>(Below(9) - 4) / 4;
       const bool null = nulls_ && Below(5) == 0;
       EXPECT_TRUE((null ? builder.AppendNull() : builder.Append(value)).ok());
       column.rows.push_back(null ? Row() : Row(Value(static_cast<double>(value))));
@@ -136,13 +139,17 @@ class Generator {
     const Column& column = columns[condition.column];
     condition.predicate.field = column.name;
     const bool text = std::holds_alternative<std::string>(Literal(column, true).first);
-    std::vector<Op> ops = {Op::kEq, Op::kNe, Op::kLt, Op::kLe, Op::kGt, Op::kGe, Op::kIn, Op::kNotIn, Op::kBetween, Op::kIsNull, Op::kIsNotNull};
+    std::vector<Op> ops = {Op::kEq, Op::kNe,    Op::kLt,      Op::kLe,     Op::kGt,       Op::kGe,
+                           Op::kIn, Op::kNotIn, Op::kBetween, Op::kIsNull, Op::kIsNotNull};
     if (text) {
       ops.insert(ops.end(), {Op::kContains, Op::kPrefix});
     }
     const Op op = ops[static_cast<size_t>(Below(static_cast<int64_t>(ops.size())))];
     condition.predicate.op = op;
-    const int64_t values = op == Op::kIn || op == Op::kNotIn ? Below(14) : op == Op::kBetween ? 2 : op == Op::kIsNull || op == Op::kIsNotNull ? 0 : 1;
+    const int64_t values = op == Op::kIn || op == Op::kNotIn           ? Below(14)
+                           : op == Op::kBetween                        ? 2
+                           : op == Op::kIsNull || op == Op::kIsNotNull ? 0
+                                                                       : 1;
     for (int64_t i = 0; i < values; ++i) {
       auto [value, written] = Literal(column, Below(2) == 0);
       condition.values.push_back(std::move(value));
@@ -259,9 +266,11 @@ TEST(RandomFilter, AgreesWithNaiveEvaluation) {
       for (uint64_t bit = 0; bit < bits.size() * 64; ++bit) {
         const bool actual = (bits[bit / 64] >> (bit % 64) & 1) != 0;
         const bool inside = bit >= first_bit && bit < first_bit + static_cast<uint64_t>(length);
-        const bool expected = inside ? Naive(condition, columns, static_cast<size_t>(offset) + bit - first_bit).value_or(false) : background != 0;
-        ASSERT_EQ(actual, expected) << "bit " << bit << " first " << first_bit << " offset " << offset << " rows " << length << " "
-                                    << Describe(condition.predicate);
+        const bool expected =
+            inside ? Naive(condition, columns, static_cast<size_t>(offset) + bit - first_bit).value_or(false)
+                   : background != 0;
+        ASSERT_EQ(actual, expected) << "bit " << bit << " first " << first_bit << " offset " << offset << " rows "
+                                    << length << " " << Describe(condition.predicate);
         checked += inside;
       }
     }

@@ -17,7 +17,8 @@ namespace {
 using Op = Predicate::Op;
 using Test = std::shared_ptr<const CompiledComparison>;
 
-// --- rows as string_view ------------------------------------------------------------------------------------------------
+// --- rows as string_view
+// ------------------------------------------------------------------------------------------------
 
 template <typename Offset>
 class OffsetRows {
@@ -25,7 +26,9 @@ class OffsetRows {
   OffsetRows(const arrow::ArrayData& column, int64_t begin)
       : offsets_(reinterpret_cast<const Offset*>(column.buffers[1]->data()) + column.offset + begin),
         data_(column.buffers[2] == nullptr ? nullptr : reinterpret_cast<const char*>(column.buffers[2]->data())) {}
-  std::string_view operator[](int64_t i) const { return {data_ + offsets_[i], static_cast<size_t>(offsets_[i + 1] - offsets_[i])}; }
+  std::string_view operator[](int64_t i) const {
+    return {data_ + offsets_[i], static_cast<size_t>(offsets_[i + 1] - offsets_[i])};
+  }
 
  private:
   const Offset* offsets_;
@@ -35,7 +38,8 @@ class OffsetRows {
 class ViewRows {
  public:
   ViewRows(const arrow::ArrayData& column, int64_t begin)
-      : views_(reinterpret_cast<const arrow::BinaryViewType::c_type*>(column.buffers[1]->data()) + column.offset + begin),
+      : views_(reinterpret_cast<const arrow::BinaryViewType::c_type*>(column.buffers[1]->data()) + column.offset +
+               begin),
         data_(column.buffers.data() + 2) {}
   std::string_view operator[](int64_t i) const { return arrow::util::FromBinaryView(views_[i], data_); }
 
@@ -74,7 +78,8 @@ void WithRows(const arrow::ArrayData& column, int64_t begin, Use use) {
   }
 }
 
-// --- what is asked of a row ---------------------------------------------------------------------------------------------
+// --- what is asked of a row
+// ---------------------------------------------------------------------------------------------
 
 struct Equals {
   std::string value;
@@ -87,7 +92,8 @@ struct Prefix {
 struct Contains {
   std::string value;
   bool operator()(std::string_view row) const {
-    return row.size() >= value.size() && (value.empty() || memmem(row.data(), row.size(), value.data(), value.size()) != nullptr);
+    return row.size() >= value.size() &&
+           (value.empty() || memmem(row.data(), row.size(), value.data(), value.size()) != nullptr);
   }
 };
 struct Before {

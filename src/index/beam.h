@@ -10,8 +10,8 @@
 
 namespace longbow::index {
 
-// The `ef` nearest wanted rows seen so far, and among them the unwanted ones (deleted, not yet visible), which are walked
-// through but not returned; one sorted array serves as both heaps of the paper. One thread.
+// The `ef` nearest wanted rows seen so far, and among them the unwanted ones (deleted, not yet visible), which are
+// walked through but not returned; one sorted array serves as both heaps of the paper. One thread.
 //
 //   keys_:  [ d0 expanded ][ d1 expanded ][ d2 unwanted ][ d3 ] ...      bound_: the ef-th wanted one
 //                                          ^ cursor_: nothing before it is left to expand

@@ -11,9 +11,9 @@
 namespace longbow::index {
 namespace {
 
-constexpr size_t kBlockRows = 64;              // a word of the filter's bitmap
-constexpr size_t kGatherRows = 128;            // gathered ids measured at once
-constexpr size_t kRowsBetweenChecks = 4096;    // of cancellation
+constexpr size_t kBlockRows = 64;            // a word of the filter's bitmap
+constexpr size_t kGatherRows = 128;          // gathered ids measured at once
+constexpr size_t kRowsBetweenChecks = 4096;  // of cancellation
 
 // Bit i: the filter contains row `word` * 64 + i.
 uint64_t ContainedOf(const RowFilter& filter, size_t word) {

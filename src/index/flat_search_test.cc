@@ -20,7 +20,8 @@ class FlatSearchTest : public testing::TestWithParam<Metric> {
     ClusteredPoints points(kDimension, 20, 11);
     for (LocalId id = 0; id < kRows; ++id) {
       // Every fifth row is a copy of an earlier one, so that ties happen.
-      SetRow(*rows_, id, id % 5 == 4 ? std::vector<float>(rows_->row(id / 2), rows_->row(id / 2) + kDimension) : points.Next());
+      SetRow(*rows_, id,
+             id % 5 == 4 ? std::vector<float>(rows_->row(id / 2), rows_->row(id / 2) + kDimension) : points.Next());
     }
     for (int i = 0; i < 8; ++i) {
       queries_.push_back(points.Next());
@@ -59,8 +60,18 @@ class FlatSearchTest : public testing::TestWithParam<Metric> {
 };
 
 TEST_P(FlatSearchTest, EveryRangeAndK) {
-  for (const auto& [begin, end] : std::vector<std::pair<LocalId, LocalId>>{
-           {0, kRows}, {0, 1}, {0, 63}, {0, 64}, {1, 64}, {63, 65}, {64, 128}, {100, 101}, {77, 2999}, {3000, 3001}, {5, 5}, {9, 3}}) {
+  for (const auto& [begin, end] : std::vector<std::pair<LocalId, LocalId>>{{0, kRows},
+                                                                           {0, 1},
+                                                                           {0, 63},
+                                                                           {0, 64},
+                                                                           {1, 64},
+                                                                           {63, 65},
+                                                                           {64, 128},
+                                                                           {100, 101},
+                                                                           {77, 2999},
+                                                                           {3000, 3001},
+                                                                           {5, 5},
+                                                                           {9, 3}}) {
     for (const uint32_t k : {1u, 10u, 64u, kRows, 100'000u}) {
       SCOPED_TRACE(testing::Message() << "[" << begin << ", " << end << ") k " << k);
       ExpectExact({.k = k, .filter = {.begin = begin, .end = end}});

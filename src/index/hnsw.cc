@@ -12,7 +12,9 @@ namespace {
 constexpr uint32_t kMMin = 2;  // a list must hold its tree links: a parent and up to m children among 2m
 constexpr uint32_t kMMax = 128;
 
-uint64_t PackEntry(LocalId id, uint32_t level) { return (static_cast<uint64_t>(level) << 32) | (static_cast<uint64_t>(id) + 1); }
+uint64_t PackEntry(LocalId id, uint32_t level) {
+  return (static_cast<uint64_t>(level) << 32) | (static_cast<uint64_t>(id) + 1);
+}
 
 }  // namespace
 

@@ -35,19 +35,19 @@ class Hnsw final : public VectorIndex {
   // cannot be reserved.
   static Result<std::unique_ptr<Hnsw>> Create(std::shared_ptr<const VectorRows> rows, const HnswOptions& options);
 
-  // Links row `id`, which is finished and published to this thread. When it returns searches find the row. Rows may come
-  // in any order, each once: another id or a second time stops the process.
+  // Links row `id`, which is finished and published to this thread. When it returns searches find the row. Rows may
+  // come in any order, each once: another id or a second time stops the process.
   void Insert(LocalId id);
 
-  // See VectorIndex. options.ef is raised to k. Rows that the filter leaves out cost as much as others on the way; where
-  // it leaves out nearly all of them FlatSearch over the rest is cheaper.
+  // See VectorIndex. options.ef is raised to k. Rows that the filter leaves out cost as much as others on the way;
+  // where it leaves out nearly all of them FlatSearch over the rest is cheaper.
   Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const override;
 
   const HnswOptions& options() const { return options_; }
   // Insertions that have returned.
   uint32_t inserted_rows() const { return inserted_rows_.load(std::memory_order_acquire); }
-  // How many rows a walk over level 0 from the entry point reaches: all, while nobody inserts. For checks; takes as long
-  // as reading all links.
+  // How many rows a walk over level 0 from the entry point reaches: all, while nobody inserts. For checks; takes as
+  // long as reading all links.
   uint32_t CountReachableRows() const;
 
  private:
@@ -60,7 +60,10 @@ class Hnsw final : public VectorIndex {
   using Neighbors = std::vector<Neighbor>;
 
   Hnsw(std::shared_ptr<const VectorRows> rows, const HnswOptions& options, std::unique_ptr<LinkStore> links)
-      : rows_(std::move(rows)), options_(options), links_(std::move(links)), scratch_(rows_->capacity(), 2 * options.m) {}
+      : rows_(std::move(rows)),
+        options_(options),
+        links_(std::move(links)),
+        scratch_(rows_->capacity(), 2 * options.m) {}
 
   std::optional<Entry> LoadEntry() const;
   bool SetFirstEntry(LocalId id, uint32_t level);
@@ -70,11 +73,11 @@ class Hnsw final : public VectorIndex {
   Neighbor Descend(const QueryDistance& distance, Entry entry, uint32_t to_level, WalkScratch& scratch) const;
   size_t CollectUnvisited(LocalId id, uint32_t level, WalkScratch& scratch) const;
   template <typename Wanted>
-  Result<bool> WalkBeam(const QueryDistance& distance, uint32_t level, const Neighbor& start, size_t ef, const Wanted& wanted,
-                        const Cancellation* cancellation, WalkScratch& scratch) const;
+  Result<bool> WalkBeam(const QueryDistance& distance, uint32_t level, const Neighbor& start, size_t ef,
+                        const Wanted& wanted, const Cancellation* cancellation, WalkScratch& scratch) const;
   void WalkForInsert(const QueryDistance& distance, uint32_t level, const Neighbor& start, WalkScratch& scratch) const;
-  Result<std::vector<Neighbor>> WalkHeaps(const QueryDistance& distance, const Neighbor& start, const SearchOptions& options,
-                                          WalkScratch& scratch) const;
+  Result<std::vector<Neighbor>> WalkHeaps(const QueryDistance& distance, const Neighbor& start,
+                                          const SearchOptions& options, WalkScratch& scratch) const;
 
   // hnsw_insert.cc
   void Select(const Neighbors& near, std::vector<LinkCandidate>* selected) const;

@@ -15,7 +15,8 @@ namespace {
 
 std::vector<float> RowOf(const VectorRows& rows, LocalId id) { return {rows.row(id), rows.row(id) + rows.dimension()}; }
 
-double RecallAt10(const Hnsw& graph, const VectorRows& rows, ClusteredPoints& points, SearchOptions options, size_t queries) {
+double RecallAt10(const Hnsw& graph, const VectorRows& rows, ClusteredPoints& points, SearchOptions options,
+                  size_t queries) {
   options.k = 10;
   const FlatIndex flat(std::shared_ptr<const VectorRows>(&rows, [](const VectorRows*) {}));
   size_t found = 0;
@@ -116,7 +117,8 @@ TEST_P(HnswMetricTest, StopsWhenCancelledOrTooLate) {
   cancelled.Cancel();
   const Cancellation late(Cancellation::Clock::now());
   for (const uint64_t* passing : {static_cast<const uint64_t*>(nullptr), none.data()}) {
-    SearchOptions options = {.k = 5, .filter = {.begin = 0, .end = kRows, .passing = passing}, .cancellation = &cancelled};
+    SearchOptions options = {
+        .k = 5, .filter = {.begin = 0, .end = kRows, .passing = passing}, .cancellation = &cancelled};
     EXPECT_EQ(b.graph->Search(query.data(), options).status().code(), StatusCode::kCancelled);
     options.cancellation = &late;
     EXPECT_EQ(b.graph->Search(query.data(), options).status().code(), StatusCode::kDeadlineExceeded);
@@ -128,8 +130,9 @@ INSTANTIATE_TEST_SUITE_P(Metrics, HnswMetricTest, testing::Values(Metric::kL2, M
 
 TEST(Hnsw, RefusesOptionsOutOfRange) {
   auto rows = MakeRows(4, 10, Metric::kL2);
-  for (const HnswOptions& bad : {HnswOptions{.m = 1}, HnswOptions{.m = 129}, HnswOptions{.m = 16, .ef_construction = 15},
-                                 HnswOptions{.m = 16, .ef_construction = 1'000'001}}) {
+  for (const HnswOptions& bad :
+       {HnswOptions{.m = 1}, HnswOptions{.m = 129}, HnswOptions{.m = 16, .ef_construction = 15},
+        HnswOptions{.m = 16, .ef_construction = 1'000'001}}) {
     EXPECT_EQ(Hnsw::Create(rows, bad).status().code(), StatusCode::kInvalidArgument);
   }
 }
@@ -168,7 +171,8 @@ TEST(Hnsw, RowIsFoundAsSoonAsInsertReturnsInAnyOrder) {
   for (size_t i = 0; i < kRows; ++i) {
     SetRow(*rows, order[i], points.Next());
     graph->Insert(order[i]);
-    const auto found = SearchOrFail(*graph, *rows, RowOf(*rows, order[i]), {.k = 1, .ef = 64, .filter = {.begin = 0, .end = kRows}});
+    const auto found =
+        SearchOrFail(*graph, *rows, RowOf(*rows, order[i]), {.k = 1, .ef = 64, .filter = {.begin = 0, .end = kRows}});
     ASSERT_EQ(found.size(), 1u);
     ASSERT_EQ(found[0].id, order[i]);
   }
@@ -217,7 +221,8 @@ class HnswDuplicatesTest : public testing::TestWithParam<Metric> {
 
   size_t CountCopiesFound() {
     size_t found = 0;
-    for (const Neighbor& neighbor : SearchOrFail(*graph_, *rows_, copy_, {.k = kCopies, .ef = kCopies, .filter = kAll})) {
+    for (const Neighbor& neighbor :
+         SearchOrFail(*graph_, *rows_, copy_, {.k = kCopies, .ef = kCopies, .filter = kAll})) {
       found += copies_.count(neighbor.id);
     }
     return found;
@@ -307,7 +312,8 @@ TEST(Hnsw, FirstInsertionsInParallelLoseNoRow) {
       thread.join();
     }
     ASSERT_EQ(graph->CountReachableRows(), kThreads) << "seed " << seed;
-    const auto found = SearchOrFail(*graph, *rows, points.Next(), {.k = kThreads, .filter = {.begin = 0, .end = kThreads}});
+    const auto found =
+        SearchOrFail(*graph, *rows, points.Next(), {.k = kThreads, .filter = {.begin = 0, .end = kThreads}});
     ASSERT_EQ(found.size(), kThreads) << "seed " << seed;
   }
 }
@@ -342,7 +348,8 @@ TEST(Hnsw, SearchesBesideInsertionsAndDeletes) {
             std::this_thread::yield();
           }
           graph->Insert(id);
-          const auto found = SearchOrFail(*graph, *rows, RowOf(*rows, id), {.k = 1, .ef = 60, .filter = {.begin = 0, .end = kRows}});
+          const auto found =
+              SearchOrFail(*graph, *rows, RowOf(*rows, id), {.k = 1, .ef = 60, .filter = {.begin = 0, .end = kRows}});
           missed += found.empty() || found[0].id != id ? 1 : 0;
         }
       });

@@ -78,9 +78,11 @@ Result<bool> Hnsw::WalkBeam(const QueryDistance& distance, uint32_t level, const
   return true;
 }
 
-void Hnsw::WalkForInsert(const QueryDistance& distance, uint32_t level, const Neighbor& start, WalkScratch& scratch) const {
+void Hnsw::WalkForInsert(const QueryDistance& distance, uint32_t level, const Neighbor& start,
+                         WalkScratch& scratch) const {
   // Neither cancelled nor overfull: every row is wanted.
-  (void)WalkBeam(distance, level, start, options_.ef_construction, [](LocalId) { return true; }, nullptr, scratch);
+  (void)WalkBeam(
+      distance, level, start, options_.ef_construction, [](LocalId) { return true; }, nullptr, scratch);
 }
 
 // Algorithm 2 with two heaps: for results of which few are wanted, or very many.

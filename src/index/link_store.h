@@ -28,8 +28,8 @@ struct Link {
 };
 
 // One list. Any thread reads at any time; writers hold the row's lock, or the row is not yet linked to. Every slot is
-// atomic by itself: while a list is rewritten a reader may see a link twice or one that is just being dropped, but each link
-// it sees is one that was stored, and what its row was before it was linked to is visible (release, acquire).
+// atomic by itself: while a list is rewritten a reader may see a link twice or one that is just being dropped, but each
+// link it sees is one that was stored, and what its row was before it was linked to is visible (release, acquire).
 class LinkList {
  public:
   LinkList(uint32_t* slots, uint32_t capacity) : slots_(slots), capacity_(capacity) {}
@@ -42,7 +42,8 @@ class LinkList {
     return word != 0;
   }
   void Set(uint32_t i, Link link) {
-    std::atomic_ref<uint32_t>(slots_[i]).store((link.id + 1) | static_cast<uint32_t>(link.kind), std::memory_order_release);
+    std::atomic_ref<uint32_t>(slots_[i]).store((link.id + 1) | static_cast<uint32_t>(link.kind),
+                                               std::memory_order_release);
   }
   // Ends the list behind `size` links.
   void Truncate(uint32_t size) {

@@ -19,7 +19,9 @@ class QueryDistance {
       : rows_(rows), query_(query), inverse_norm_(rows.metric() == Metric::kCosine ? rows.InverseNorm(query) : 0) {}
   // From one of the rows.
   QueryDistance(const VectorRows& rows, LocalId id)
-      : rows_(rows), query_(rows.row(id)), inverse_norm_(rows.metric() == Metric::kCosine ? rows.inverse_norm(id) : 0) {}
+      : rows_(rows),
+        query_(rows.row(id)),
+        inverse_norm_(rows.metric() == Metric::kCosine ? rows.inverse_norm(id) : 0) {}
 
   // out[i] = distance to row ids[i]. ids, out: [n].
   void ToIds(const LocalId* ids, size_t n, float* out) const {

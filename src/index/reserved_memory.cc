@@ -22,12 +22,13 @@ Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* pur
   const size_t rounded = (size_bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
   const size_t mapping_size_bytes = rounded + kHugePageBytes;
   if (size_bytes <= kReservationMaxBytes) {
-    mapping = mmap(nullptr, mapping_size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    mapping =
+        mmap(nullptr, mapping_size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     error = errno;
   }
   if (mapping == MAP_FAILED) {
-    return ResourceExhausted("cannot reserve " + std::to_string(size_bytes) + " bytes of address space for " + purpose + ": " +
-                             std::strerror(error) + "; lower the rows per segment or raise the memory limit");
+    return ResourceExhausted("cannot reserve " + std::to_string(size_bytes) + " bytes of address space for " + purpose +
+                             ": " + std::strerror(error) + "; lower the rows per segment or raise the memory limit");
   }
   ReservedMemory memory;
   memory.mapping_ = mapping;

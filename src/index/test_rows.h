@@ -109,8 +109,8 @@ inline void CheckResult(const VectorRows& rows, const std::vector<float>& query,
   }
 }
 
-inline std::vector<Neighbor> SearchOrFail(const VectorIndex& index, const VectorRows& rows, const std::vector<float>& query,
-                                          const SearchOptions& options) {
+inline std::vector<Neighbor> SearchOrFail(const VectorIndex& index, const VectorRows& rows,
+                                          const std::vector<float>& query, const SearchOptions& options) {
   auto result = index.Search(query.data(), options);
   EXPECT_TRUE(result.ok()) << result.status().ToString();
   if (!result.ok()) {

@@ -22,13 +22,15 @@ struct Neighbor {
   }
 };
 
-// Which rows a reader may see: those of its pinned version that pass its predicate. Plain data, no virtual call per row.
+// Which rows a reader may see: those of its pinned version that pass its predicate. Plain data, no virtual call per
+// row.
 struct RowFilter {
-  LocalId begin = 0;                                   // rows [begin, end) exist for this reader
+  LocalId begin = 0;  // rows [begin, end) exist for this reader
   LocalId end = 0;
-  const std::atomic<uint64_t>* deleted_at = nullptr;   // [capacity]: version that deleted the row, 0 = alive; may be null
-  uint64_t version = 0;                                // the reader's version: later deletes are not seen
-  const uint64_t* passing = nullptr;                   // bitmap of rows that pass the predicate; null = all
+  const std::atomic<uint64_t>* deleted_at =
+      nullptr;                        // [capacity]: version that deleted the row, 0 = alive; may be null
+  uint64_t version = 0;               // the reader's version: later deletes are not seen
+  const uint64_t* passing = nullptr;  // bitmap of rows that pass the predicate; null = all
 
   bool Contains(LocalId id) const {
     if (id < begin || id >= end) {
@@ -47,9 +49,9 @@ struct RowFilter {
 
 struct SearchOptions {
   uint32_t k = 10;
-  uint32_t ef = 128;                             // graph indexes: beam width, raised to k; flat ones ignore it
+  uint32_t ef = 128;  // graph indexes: beam width, raised to k; flat ones ignore it
   RowFilter filter;
-  const Cancellation* cancellation = nullptr;    // checked inside the loop when given
+  const Cancellation* cancellation = nullptr;  // checked inside the loop when given
 };
 
 // Thread safe for any number of searches beside the writers its implementation allows.
@@ -57,9 +59,8 @@ class VectorIndex {
  public:
   virtual ~VectorIndex() = default;
 
-  // At most k rows that the filter contains, nearest first. `query`: [dimension] float32. Approximate indexes may return
-  // fewer than k although k exist: the caller decides what to do then.
-  // Errors: CANCELLED, DEADLINE_EXCEEDED.
+  // At most k rows that the filter contains, nearest first. `query`: [dimension] float32. Approximate indexes may
+  // return fewer than k although k exist: the caller decides what to do then. Errors: CANCELLED, DEADLINE_EXCEEDED.
   virtual Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const = 0;
 };
 

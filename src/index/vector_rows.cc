@@ -11,8 +11,8 @@ namespace longbow::index {
 Result<std::shared_ptr<VectorRows>> VectorRows::Create(uint32_t dimension, uint32_t capacity, Metric metric,
                                                        const kernels::Kernels& kernels) {
   if (dimension == 0 || dimension > limits::kDimensionMax) {
-    return InvalidArgument("vector dimension must be between 1 and " + std::to_string(limits::kDimensionMax) + ", got " +
-                           std::to_string(dimension));
+    return InvalidArgument("vector dimension must be between 1 and " + std::to_string(limits::kDimensionMax) +
+                           ", got " + std::to_string(dimension));
   }
   if (capacity == 0 || capacity > kRowsMax) {
     return InvalidArgument("rows per segment must be between 1 and " + std::to_string(kRowsMax) + ", got " +

@@ -13,10 +13,10 @@
 
 namespace longbow::index {
 
-// [capacity, dimension] float32, row-major without padding, so that any run of rows can be handed out as an Arrow buffer.
-// Reserved once, never moves. One thread appends (MutableRow, FinishRows, then whatever publishes the new row count with
-// release order); any number of threads read rows they learned of with acquire order. Shared by the segment, its graph
-// and the buffers that were handed out.
+// [capacity, dimension] float32, row-major without padding, so that any run of rows can be handed out as an Arrow
+// buffer. Reserved once, never moves. One thread appends (MutableRow, FinishRows, then whatever publishes the new row
+// count with release order); any number of threads read rows they learned of with acquire order. Shared by the segment,
+// its graph and the buffers that were handed out.
 class VectorRows {
  public:
   // `kernels` outlives the rows. INVALID_ARGUMENT for a dimension or capacity of 0 or above kRowsMax;

@@ -59,8 +59,8 @@ TEST(QueryDistance, FollowsTheMetric) {
 
 TEST(QueryDistance, IsNeverNan) {
   const float max = std::numeric_limits<float>::max();
-  const std::vector<std::vector<float>> extremes = {
-      {max, max}, {max, -max}, {-max, -max}, {0, 0}, {1e-45f, 0}, {1e-30f, -1e-30f}, {1e20f, 1e-20f}, {1, 1}};
+  const std::vector<std::vector<float>> extremes = {{max, max},  {max, -max},       {-max, -max},    {0, 0},
+                                                    {1e-45f, 0}, {1e-30f, -1e-30f}, {1e20f, 1e-20f}, {1, 1}};
   for (const Metric metric : {Metric::kL2, Metric::kCosine, Metric::kInnerProduct}) {
     auto rows = MakeRows(2, 8, metric);
     for (LocalId id = 0; id < extremes.size(); ++id) {

@@ -19,8 +19,8 @@ struct WalkScratch {
 
   VisitedSet visited;
   Beam beam;
-  std::vector<LocalId> ids;       // neighbours of the row being expanded ...
-  std::vector<float> distances;   // ... and how far they are
+  std::vector<LocalId> ids;      // neighbours of the row being expanded ...
+  std::vector<float> distances;  // ... and how far they are
   std::vector<Candidate> frontier;
 };
 

@@ -37,8 +37,8 @@ bool CpuRuns([[maybe_unused]] Isa isa) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   }
   if (isa == Isa::kAvx512) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512dq");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }
 #endif
   return true;
@@ -69,8 +69,8 @@ Result<Isa> ParseIsa(std::string_view name) {
       return entry.isa;
     }
   }
-  return InvalidArgument("unknown instruction set '" + std::string(name) + "': LONGBOW_ISA takes one of " + SupportedNames() +
-                         " on this machine; unset it to use the fastest");
+  return InvalidArgument("unknown instruction set '" + std::string(name) + "': LONGBOW_ISA takes one of " +
+                         SupportedNames() + " on this machine; unset it to use the fastest");
 }
 
 std::vector<Isa> SupportedIsas() {
@@ -86,8 +86,9 @@ std::vector<Isa> SupportedIsas() {
 Result<const Kernels*> KernelsOf(Isa isa) {
   const Entry& entry = EntryOf(isa);
   if (!Supported(entry)) {
-    return FailedPrecondition("instruction set '" + std::string(entry.name) + "' is not available on this machine, which has " +
-                              SupportedNames() + ": change LONGBOW_ISA or unset it to use the fastest");
+    return FailedPrecondition("instruction set '" + std::string(entry.name) +
+                              "' is not available on this machine, which has " + SupportedNames() +
+                              ": change LONGBOW_ISA or unset it to use the fastest");
   }
   return entry.table;
 }

@@ -20,7 +20,8 @@ std::vector<Isa> SupportedIsas();
 // The table of one instruction set; it lives as long as the process. FAILED_PRECONDITION if this machine cannot run it.
 Result<const Kernels*> KernelsOf(Isa isa);
 
-// `forced` is the value of LONGBOW_ISA: empty picks the fastest supported; a name is obeyed or an error, never replaced.
+// `forced` is the value of LONGBOW_ISA: empty picks the fastest supported; a name is obeyed or an error, never
+// replaced.
 Result<const Kernels*> ChooseKernels(std::string_view forced);
 // ChooseKernels with the environment variable LONGBOW_ISA. Call once, in bin/ or a test, and pass the table down.
 Result<const Kernels*> KernelsFromEnvironment();

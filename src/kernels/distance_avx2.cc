@@ -1,5 +1,5 @@
-// hot path: AVX2 and FMA. Compiled with flags of its own (CMakeLists.txt), so nothing but intrinsics and static functions.
-// Budget: 384 values of a row in L1 in about 25 ns; a row from memory costs what memory costs.
+// hot path: AVX2 and FMA. Compiled with flags of its own (CMakeLists.txt), so nothing but intrinsics and static
+// functions. Budget: 384 values of a row in L1 in about 25 ns; a row from memory costs what memory costs.
 #if defined(__x86_64__)
 
 #include <immintrin.h>

@@ -20,8 +20,8 @@ float Term(float a, float b) {
 
 template <Op kOp>
 float OneRow(const float* a, const float* b, size_t dim) {
-  // One sum would wait for each addition to finish before the next; sixteen keep the rounding error of long vectors small
-  // and let the compiler use the baseline's vector registers.
+  // One sum would wait for each addition to finish before the next; sixteen keep the rounding error of long vectors
+  // small and let the compiler use the baseline's vector registers.
   constexpr size_t kSums = 16;
   float sums[kSums] = {};
   size_t i = 0;

@@ -1,6 +1,6 @@
 // The table of vector kernels: one per instruction set, chosen once at start (kernels/dispatch.h) and passed down.
-// This header is included by files compiled for instruction sets that the CPU may lack: it must hold plain data only, no
-// inline function and nothing of the standard library that could leave code behind for the linker to share.
+// This header is included by files compiled for instruction sets that the CPU may lack: it must hold plain data only,
+// no inline function and nothing of the standard library that could leave code behind for the linker to share.
 #pragma once
 
 #include <stddef.h>
@@ -10,9 +10,10 @@ namespace longbow::kernels {
 
 enum class Isa : uint8_t { kScalar = 0, kAvx2 = 1, kAvx512 = 2, kNeon = 3 };
 
-// Everything works on float32. No pointer needs any alignment; nothing outside the given ranges is read; dim and n may be 0.
-// Within one table the same two vectors give the same bits from every entry and in either order, so that distances of a
-// scan and of a graph can be compared and merged. Between tables results differ by rounding. Thread safe: no state.
+// Everything works on float32. No pointer needs any alignment; nothing outside the given ranges is read; dim and n may
+// be 0. Within one table the same two vectors give the same bits from every entry and in either order, so that
+// distances of a scan and of a graph can be compared and merged. Between tables results differ by rounding. Thread
+// safe: no state.
 struct Kernels {
   Isa isa;
 
@@ -28,7 +29,8 @@ struct Kernels {
   // out[i] = kernel(query, row ids[i]). Prefetches the next rows while it computes; the caller may prefetch the first.
   // rows: [more than every id, dim]; ids, out: [n].
   void (*squared_l2_ids)(const float* query, const float* rows, size_t dim, const uint32_t* ids, size_t n, float* out);
-  void (*inner_product_ids)(const float* query, const float* rows, size_t dim, const uint32_t* ids, size_t n, float* out);
+  void (*inner_product_ids)(const float* query, const float* rows, size_t dim, const uint32_t* ids, size_t n,
+                            float* out);
 
   // False if any of values[0, n) is NaN or infinite.
   bool (*all_finite)(const float* values, size_t n);

@@ -8,7 +8,8 @@ Result<Metric> ParseMetric(std::string_view name) {
       return metric;
     }
   }
-  return InvalidArgument("unknown metric \"" + std::string(name) + "\": longbow.metric must be euclidean, cosine or dot_product");
+  return InvalidArgument("unknown metric \"" + std::string(name) +
+                         "\": longbow.metric must be euclidean, cosine or dot_product");
 }
 
 std::string_view MetricName(Metric metric) {

@@ -9,7 +9,8 @@
 
 namespace longbow {
 
-// Distance, smaller is nearer: kL2 = squared Euclidean; kCosine = 1 - cosine (1 if a vector is zero); kInnerProduct = -<a,b>.
+// Distance, smaller is nearer: kL2 = squared Euclidean; kCosine = 1 - cosine (1 if a vector is zero); kInnerProduct =
+// -<a,b>.
 enum class Metric : uint8_t { kL2 = 0, kCosine = 1, kInnerProduct = 2 };
 
 // "euclidean", "cosine", "dot_product": the values of the schema key longbow.metric. Others: INVALID_ARGUMENT.

@@ -25,7 +25,7 @@ struct SearchRequest {
   uint32_t ef = 0;                          // beam width of the graph search; 0 = the collection's default
   Predicate filter;
   std::string text_query;
-  double alpha = 1.0;                       // weight of the dense part in hybrid search
+  double alpha = 1.0;  // weight of the dense part in hybrid search
   double graph_alpha = 0.0;
   bool include_vectors = false;
   VectorFormat vector_format = VectorFormat::kFloat32;

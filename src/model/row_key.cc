@@ -65,7 +65,8 @@ Result<RowKey> ParseKey(const CollectionSchema& schema, const std::string& text)
   if (schema.id_column < 0) {
     uint64_t ordinal = 0;
     if (!ParseWhole(text, &ordinal)) {
-      return InvalidArgument("invalid id \"" + text + "\": the collection has no id column, so an id is a row's ordinal");
+      return InvalidArgument("invalid id \"" + text +
+                             "\": the collection has no id column, so an id is a row's ordinal");
     }
     return RowKey(ordinal);
   }

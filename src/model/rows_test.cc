@@ -28,7 +28,9 @@ Array ArrayOf(const std::vector<std::optional<T>>& values) {
 }
 
 Array Floats(const std::vector<std::optional<float>>& values) { return ArrayOf<arrow::FloatBuilder, float>(values); }
-Array Int64s(const std::vector<std::optional<int64_t>>& values) { return ArrayOf<arrow::Int64Builder, int64_t>(values); }
+Array Int64s(const std::vector<std::optional<int64_t>>& values) {
+  return ArrayOf<arrow::Int64Builder, int64_t>(values);
+}
 
 Array Lists(const Array& values, int dimension) { return *arrow::FixedSizeListArray::FromArrays(values, dimension); }
 
@@ -61,14 +63,16 @@ TEST(ValidateRows, NamesColumnRowAndElement) {
   const float inf = std::numeric_limits<float>::infinity();
   ExpectInvalid(Batch({{"id", Int64s({1, {}, 3})}}), "column \"id\", row 1: the id is null");
   ExpectInvalid(Batch({{"vector", Lists(Floats({1, 2, 3, NAN}), 2)}}), "column \"vector\", row 1: element 1");
-  ExpectInvalid(Batch({{"vector", Lists(Floats({1, 2, -inf, 2}), 2)}}), "row 1: element 0 of the vector is NaN, infinite");
+  ExpectInvalid(Batch({{"vector", Lists(Floats({1, 2, -inf, 2}), 2)}}),
+                "row 1: element 0 of the vector is NaN, infinite");
   ExpectInvalid(Batch({{"vector", Lists(Floats({1, 2, 3, 4, 5, {}}), 2)}}), "row 2: element 1 of the vector is null");
   ExpectInvalid(Batch({{"vector", Lists(ArrayOf<arrow::DoubleBuilder, double>({1.0, 1e39}), 2)}}), "row 0: element 1");
   ExpectInvalid(Batch({{"vector", Lists(ArrayOf<arrow::DoubleBuilder, double>({1.0, NAN}), 2)}}), "row 0: element 1");
   const auto half_inf = ArrayOf<arrow::HalfFloatBuilder, uint16_t>({uint16_t{0x3c00}, uint16_t{0xfc00}});
   ExpectInvalid(Batch({{"vector", Lists(half_inf, 1)}}), "row 1: element 0");
-  ExpectInvalid(Batch({{"id", ArrayOf<arrow::StringBuilder, std::string>({"a", std::string(limits::kIdSizeMaxBytes + 1, 'x')})}}),
-                "column \"id\", row 1: the id is longer than 4096 bytes");
+  ExpectInvalid(
+      Batch({{"id", ArrayOf<arrow::StringBuilder, std::string>({"a", std::string(limits::kIdSizeMaxBytes + 1, 'x')})}}),
+      "column \"id\", row 1: the id is longer than 4096 bytes");
 }
 
 TEST(ValidateRows, FindsTheFirstBadElementWhereverItStands) {
@@ -120,7 +124,8 @@ TEST(ValidateRows, RefusesNullsThatTheSchemaRulesOut) {
 TEST(ValidateRows, RefusesBrokenArrowData) {
   // A string column whose offsets point past its data.
   const std::vector<int32_t> offsets = {0, 4, 1000};
-  const auto data = arrow::ArrayData::Make(arrow::utf8(), 2, {nullptr, arrow::Buffer::Wrap(offsets), arrow::Buffer::FromString("abcdefgh")});
+  const auto data = arrow::ArrayData::Make(
+      arrow::utf8(), 2, {nullptr, arrow::Buffer::Wrap(offsets), arrow::Buffer::FromString("abcdefgh")});
   ExpectInvalid(Batch({{"text", arrow::MakeArray(data)}}), "invalid Arrow data");
   const auto bad_utf8 = ArrayOf<arrow::StringBuilder, std::string>({"\xc3\x28"});
   ExpectInvalid(Batch({{"text", bad_utf8}}), "invalid Arrow data");
@@ -129,7 +134,8 @@ TEST(ValidateRows, RefusesBrokenArrowData) {
 TEST(Keys, IntegersKeepTheirBitsAndTextItsBytes) {
   EXPECT_EQ(KeyAt(*Int64s({7, -1}), 1), RowKey(uint64_t{0xffffffffffffffff}));
   EXPECT_EQ(KeyAt(*ArrayOf<arrow::Int8Builder, int8_t>({int8_t{-1}}), 0), RowKey(uint64_t{0xffffffffffffffff}));
-  EXPECT_EQ(KeyAt(*ArrayOf<arrow::UInt32Builder, uint32_t>({uint32_t{4'000'000'000}}), 0), RowKey(uint64_t{4'000'000'000}));
+  EXPECT_EQ(KeyAt(*ArrayOf<arrow::UInt32Builder, uint32_t>({uint32_t{4'000'000'000}}), 0),
+            RowKey(uint64_t{4'000'000'000}));
   EXPECT_EQ(KeyAt(*ArrayOf<arrow::StringBuilder, std::string>({"a", "b"})->Slice(1), 0), RowKey(std::string("b")));
   EXPECT_EQ(KeyAt(*ArrayOf<arrow::LargeStringBuilder, std::string>({"doc"}), 0), RowKey(std::string("doc")));
 }
@@ -196,7 +202,8 @@ void CheckCopy(T (*convert)(int)) {
 TEST(CopyVectors, ReadsEveryElementTypeAndRespectsSlices) {
   CheckCopy<arrow::FloatBuilder, float>([](int i) { return static_cast<float>(i); });
   CheckCopy<arrow::DoubleBuilder, double>([](int i) { return static_cast<double>(i); });
-  CheckCopy<arrow::HalfFloatBuilder, uint16_t>([](int i) { return arrow::util::Float16(static_cast<float>(i)).bits(); });
+  CheckCopy<arrow::HalfFloatBuilder, uint16_t>(
+      [](int i) { return arrow::util::Float16(static_cast<float>(i)).bits(); });
   CheckCopy<arrow::Int8Builder, int8_t>([](int i) { return static_cast<int8_t>(i); });
   CheckCopy<arrow::UInt8Builder, uint8_t>([](int i) { return static_cast<uint8_t>(i); });
   CheckCopy<arrow::Int16Builder, int16_t>([](int i) { return static_cast<int16_t>(i); });

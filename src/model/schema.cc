@@ -46,7 +46,8 @@ Status CheckColumns(const arrow::Schema& schema) {
     }
     if (field.name().size() > limits::kNameSizeMaxBytes) {
       return InvalidArgument("name of column " + std::to_string(i) + " is too long: at most " +
-                             std::to_string(limits::kNameSizeMaxBytes) + " bytes allowed, got " + std::to_string(field.name().size()));
+                             std::to_string(limits::kNameSizeMaxBytes) + " bytes allowed, got " +
+                             std::to_string(field.name().size()));
     }
     if (!arrow::util::ValidateUTF8(field.name())) {
       return InvalidArgument("name of column " + std::to_string(i) + " is not valid UTF-8");
@@ -72,7 +73,8 @@ bool IsVectorElement(arrow::Type::type type) { return arrow::is_integer(type) ||
 
 // Values per row of a vector column.
 Result<uint32_t> DimensionOf(const arrow::Field& field) {
-  const std::string what = "column " + Quoted(field.name()) + " of type " + TypeName(*field.type()) + " cannot hold vectors: ";
+  const std::string what =
+      "column " + Quoted(field.name()) + " of type " + TypeName(*field.type()) + " cannot hold vectors: ";
   if (field.type()->id() != arrow::Type::FIXED_SIZE_LIST) {
     return InvalidArgument(what + "FixedSizeList is needed, for example fixed_size_list<item: float32>[384]");
   }
@@ -97,7 +99,8 @@ Status CheckRoles(const CollectionSchema& existing, const CollectionSchema& inco
   const arrow::Schema& columns = *existing.columns;
   for (const int role : {existing.id_column, existing.vector_column}) {
     if (role >= 0 && incoming.columns->GetFieldIndex(columns.field(role)->name()) < 0) {
-      return InvalidArgument("column " + Quoted(columns.field(role)->name()) + " is missing: the collection needs it in every put");
+      return InvalidArgument("column " + Quoted(columns.field(role)->name()) +
+                             " is missing: the collection needs it in every put");
     }
   }
   if (existing.id_column < 0 && incoming.id_column >= 0) {
@@ -111,7 +114,8 @@ Status CheckRoles(const CollectionSchema& existing, const CollectionSchema& inco
     return InvalidArgument("column " + Quoted(vector) + " cannot be added: the collection was created without vectors");
   }
   if (const std::string& known = columns.field(existing.vector_column)->name(); known != vector) {
-    return InvalidArgument("column " + Quoted(vector) + " cannot be added: the collection's vectors are in column " + Quoted(known));
+    return InvalidArgument("column " + Quoted(vector) + " cannot be added: the collection's vectors are in column " +
+                           Quoted(known));
   }
   return {};
 }
@@ -119,8 +123,9 @@ Status CheckRoles(const CollectionSchema& existing, const CollectionSchema& inco
 Status CheckMetric(const CollectionSchema& existing, const arrow::Schema& incoming) {
   LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(incoming));
   if (metric && *metric != existing.metric) {
-    return InvalidArgument("metric mismatch: the collection has longbow.metric=" + std::string(MetricName(existing.metric)) +
-                           ", the put says " + std::string(MetricName(*metric)) + "; a collection's metric cannot change");
+    return InvalidArgument(
+        "metric mismatch: the collection has longbow.metric=" + std::string(MetricName(existing.metric)) +
+        ", the put says " + std::string(MetricName(*metric)) + "; a collection's metric cannot change");
   }
   return {};
 }
@@ -134,13 +139,14 @@ Status CheckType(const arrow::Field& existing, const arrow::Field& incoming, boo
     const auto& have = static_cast<const arrow::FixedSizeListType&>(*existing.type());
     const auto& got = static_cast<const arrow::FixedSizeListType&>(*incoming.type());
     if (have.list_size() != got.list_size()) {
-      detail = " (dimension mismatch: expected " + std::to_string(have.list_size()) + ", got " + std::to_string(got.list_size()) + ")";
+      detail = " (dimension mismatch: expected " + std::to_string(have.list_size()) + ", got " +
+               std::to_string(got.list_size()) + ")";
     } else if (have.value_type()->Equals(*got.value_type())) {
       return {};  // only the element's name or nullability differs
     }
   }
-  return InvalidArgument("schema mismatch: type mismatch for column " + Quoted(existing.name()) + ": existing=" +
-                         TypeName(*existing.type()) + ", new=" + TypeName(*incoming.type()) + detail);
+  return InvalidArgument("schema mismatch: type mismatch for column " + Quoted(existing.name()) +
+                         ": existing=" + TypeName(*existing.type()) + ", new=" + TypeName(*incoming.type()) + detail);
 }
 
 // Fields of the collection after a put with `incoming`; the same pointers where nothing changes.

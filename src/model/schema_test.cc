@@ -13,10 +13,13 @@ namespace {
 using Fields = arrow::FieldVector;
 
 std::shared_ptr<arrow::Schema> SchemaOf(Fields fields, const std::string& metric = {}) {
-  return arrow::schema(std::move(fields), metric.empty() ? nullptr : arrow::key_value_metadata({"longbow.metric"}, {metric}));
+  return arrow::schema(std::move(fields),
+                       metric.empty() ? nullptr : arrow::key_value_metadata({"longbow.metric"}, {metric}));
 }
 
-std::shared_ptr<arrow::Field> Id(std::shared_ptr<arrow::DataType> type = arrow::int64()) { return arrow::field("id", std::move(type)); }
+std::shared_ptr<arrow::Field> Id(std::shared_ptr<arrow::DataType> type = arrow::int64()) {
+  return arrow::field("id", std::move(type));
+}
 std::shared_ptr<arrow::Field> Vector(int dimension = 4, std::shared_ptr<arrow::DataType> type = arrow::float32()) {
   return arrow::field("vector", arrow::fixed_size_list(std::move(type), dimension));
 }
@@ -37,7 +40,8 @@ TEST(Metric, NamesRoundTripAndOthersAreRefused) {
     EXPECT_EQ(*ParseMetric(MetricName(metric)), metric);
   }
   EXPECT_EQ(MetricName(Metric::kL2), "euclidean");
-  ExpectInvalid(ParseMetric("manhattan").status(), "\"manhattan\": longbow.metric must be euclidean, cosine or dot_product");
+  ExpectInvalid(ParseMetric("manhattan").status(),
+                "\"manhattan\": longbow.metric must be euclidean, cosine or dot_product");
   EXPECT_FALSE(ParseMetric("").ok());
   EXPECT_FLOAT_EQ(ScoreOfDistance(Metric::kL2, 9.0f), 0.25f);
   EXPECT_FLOAT_EQ(ScoreOfDistance(Metric::kCosine, 0.25f), 0.75f);
@@ -72,12 +76,13 @@ TEST(FromArrow, FindsRolesByName) {
 }
 
 TEST(FromArrow, AcceptsEveryIdAndElementType) {
-  for (const auto& type : {arrow::int8(), arrow::int16(), arrow::int32(), arrow::int64(), arrow::uint8(), arrow::uint16(), arrow::uint32(),
-                           arrow::uint64(), arrow::utf8(), arrow::large_utf8()}) {
+  for (const auto& type : {arrow::int8(), arrow::int16(), arrow::int32(), arrow::int64(), arrow::uint8(),
+                           arrow::uint16(), arrow::uint32(), arrow::uint64(), arrow::utf8(), arrow::large_utf8()}) {
     EXPECT_TRUE(CollectionSchema::FromArrow(SchemaOf({Id(type), Vector()})).ok()) << type->ToString();
   }
-  for (const auto& type : {arrow::float16(), arrow::float32(), arrow::float64(), arrow::int8(), arrow::int16(), arrow::int32(),
-                           arrow::int64(), arrow::uint8(), arrow::uint16(), arrow::uint32(), arrow::uint64()}) {
+  for (const auto& type :
+       {arrow::float16(), arrow::float32(), arrow::float64(), arrow::int8(), arrow::int16(), arrow::int32(),
+        arrow::int64(), arrow::uint8(), arrow::uint16(), arrow::uint32(), arrow::uint64()}) {
     EXPECT_TRUE(CollectionSchema::FromArrow(SchemaOf({Vector(4, type)})).ok()) << type->ToString();
   }
 }
@@ -120,22 +125,40 @@ TEST(FromArrow, RefusesTypesWithoutAParquetForm) {
       arrow::sparse_union({arrow::field("a", arrow::int32())}),
       arrow::dense_union({arrow::field("a", arrow::int32())}),
       arrow::run_end_encoded(arrow::int32(), arrow::utf8()),
-      arrow::month_interval(), arrow::day_time_interval(), arrow::month_day_nano_interval(),
-      arrow::list_view(arrow::int32()), arrow::large_list_view(arrow::int32()),
-      arrow::fixed_size_binary(0), arrow::struct_({}),
-      arrow::decimal128(20, -3), arrow::decimal128(5, 7),
+      arrow::month_interval(),
+      arrow::day_time_interval(),
+      arrow::month_day_nano_interval(),
+      arrow::list_view(arrow::int32()),
+      arrow::large_list_view(arrow::int32()),
+      arrow::fixed_size_binary(0),
+      arrow::struct_({}),
+      arrow::decimal128(20, -3),
+      arrow::decimal128(5, 7),
       arrow::dictionary(arrow::int8(), arrow::list(arrow::int8())),
       arrow::dictionary(arrow::int8(), arrow::utf8_view()),
       arrow::list(arrow::struct_({arrow::field("deep", arrow::month_interval())})),
       arrow::map(arrow::utf8(), arrow::list_view(arrow::int8()))};
   for (const auto& type : refused) {
-    ExpectInvalid(CollectionSchema::FromArrow(SchemaOf({arrow::field("odd", type)})).status(), "column \"odd\" of type ");
+    ExpectInvalid(CollectionSchema::FromArrow(SchemaOf({arrow::field("odd", type)})).status(),
+                  "column \"odd\" of type ");
   }
-  const std::vector<std::shared_ptr<arrow::DataType>> accepted = {
-      arrow::null(), arrow::boolean(), arrow::date32(), arrow::date64(), arrow::time32(arrow::TimeUnit::SECOND),
-      arrow::timestamp(arrow::TimeUnit::NANO, "UTC"), arrow::duration(arrow::TimeUnit::MILLI), arrow::binary(), arrow::large_binary(),
-      arrow::utf8_view(), arrow::fixed_size_binary(3), arrow::decimal32(5, 2), arrow::decimal256(50, 3), arrow::list(arrow::list(arrow::utf8())),
-      arrow::map(arrow::utf8(), arrow::int32()), arrow::dictionary(arrow::int16(), arrow::utf8()), arrow::dictionary(arrow::int8(), arrow::int64())};
+  const std::vector<std::shared_ptr<arrow::DataType>> accepted = {arrow::null(),
+                                                                  arrow::boolean(),
+                                                                  arrow::date32(),
+                                                                  arrow::date64(),
+                                                                  arrow::time32(arrow::TimeUnit::SECOND),
+                                                                  arrow::timestamp(arrow::TimeUnit::NANO, "UTC"),
+                                                                  arrow::duration(arrow::TimeUnit::MILLI),
+                                                                  arrow::binary(),
+                                                                  arrow::large_binary(),
+                                                                  arrow::utf8_view(),
+                                                                  arrow::fixed_size_binary(3),
+                                                                  arrow::decimal32(5, 2),
+                                                                  arrow::decimal256(50, 3),
+                                                                  arrow::list(arrow::list(arrow::utf8())),
+                                                                  arrow::map(arrow::utf8(), arrow::int32()),
+                                                                  arrow::dictionary(arrow::int16(), arrow::utf8()),
+                                                                  arrow::dictionary(arrow::int8(), arrow::int64())};
   for (const auto& type : accepted) {
     const auto result = CollectionSchema::FromArrow(SchemaOf({arrow::field("fine", type)}));
     EXPECT_TRUE(result.ok()) << result.status().ToString();
@@ -144,8 +167,9 @@ TEST(FromArrow, RefusesTypesWithoutAParquetForm) {
 
 TEST(Merge, ChangesNothingForTheSameReorderedOrFewerColumns) {
   const CollectionSchema schema = Make({Id(), Vector(), arrow::field("price", arrow::int64())}, "cosine");
-  for (const auto& incoming : {SchemaOf({Id(), Vector(), arrow::field("price", arrow::int64())}),
-                               SchemaOf({arrow::field("price", arrow::int64()), Vector(), Id()}, "cosine"), SchemaOf({Vector(), Id()})}) {
+  for (const auto& incoming :
+       {SchemaOf({Id(), Vector(), arrow::field("price", arrow::int64())}),
+        SchemaOf({arrow::field("price", arrow::int64()), Vector(), Id()}, "cosine"), SchemaOf({Vector(), Id()})}) {
     const auto merged = schema.Merge(incoming);
     ASSERT_TRUE(merged.ok()) << merged.status().ToString();
     EXPECT_EQ(merged->columns, schema.columns);
@@ -180,13 +204,15 @@ TEST(Merge, RefusesWhatTheContractRefuses) {
   const auto refuse = [&](std::shared_ptr<arrow::Schema> incoming, const std::string& text) {
     ExpectInvalid(schema.Merge(incoming).status(), text);
   };
-  refuse(SchemaOf({Id(arrow::utf8()), Vector(16)}), "schema mismatch: type mismatch for column \"id\": existing=int64, new=utf8");
+  refuse(SchemaOf({Id(arrow::utf8()), Vector(16)}),
+         "schema mismatch: type mismatch for column \"id\": existing=int64, new=utf8");
   refuse(SchemaOf({Id(), Vector(4)}), "dimension mismatch: expected 16, got 4");
   refuse(SchemaOf({Id(), Vector(16, arrow::float64())}),
          "column \"vector\": existing=fixed_size_list<item: float32>[16], new=fixed_size_list<item: float64>[16]");
   refuse(SchemaOf({Vector(16)}), "column \"id\" is missing");
   refuse(SchemaOf({Id()}), "column \"vector\" is missing");
-  refuse(SchemaOf({Id(), Vector(16)}, "euclidean"), "metric mismatch: the collection has longbow.metric=cosine, the put says euclidean");
+  refuse(SchemaOf({Id(), Vector(16)}, "euclidean"),
+         "metric mismatch: the collection has longbow.metric=cosine, the put says euclidean");
   refuse(SchemaOf({Id(), Vector(16)}, "nonsense"), "unknown metric");
   refuse(SchemaOf({Id(), Vector(16), arrow::field("u", arrow::month_interval())}), "cannot be part of a collection");
   EXPECT_TRUE(schema.Merge(SchemaOf({Id(), Vector(16), arrow::field("embedding", arrow::utf8())})).ok());
@@ -197,12 +223,14 @@ TEST(Merge, RefusesWhatTheContractRefuses) {
   const CollectionSchema no_id = Make({Vector()});
   ExpectInvalid(no_id.Merge(SchemaOf({Id(), Vector()})).status(), "column \"id\" cannot be added");
   const CollectionSchema embedding = Make({arrow::field("embedding", arrow::fixed_size_list(arrow::float32(), 2))});
-  ExpectInvalid(embedding.Merge(SchemaOf({embedding.columns->field(0), Vector(2)})).status(), "the collection's vectors are in column \"embedding\"");
+  ExpectInvalid(embedding.Merge(SchemaOf({embedding.columns->field(0), Vector(2)})).status(),
+                "the collection's vectors are in column \"embedding\"");
 }
 
 TEST(Merge, IgnoresTheNameOfAVectorsElement) {
   const CollectionSchema schema = Make({Vector(4)});
-  const auto other = arrow::field("vector", arrow::fixed_size_list(arrow::field("element", arrow::float32(), false), 4));
+  const auto other =
+      arrow::field("vector", arrow::fixed_size_list(arrow::field("element", arrow::float32(), false), 4));
   EXPECT_TRUE(schema.Merge(SchemaOf({other})).ok());
 }
 

@@ -23,14 +23,16 @@ std::string ChildObstacle(const arrow::DataType& type) {
 std::string DictionaryObstacle(const arrow::DictionaryType& type) {
   const arrow::DataType& values = *type.value_type();
   const bool view = values.id() == arrow::Type::STRING_VIEW || values.id() == arrow::Type::BINARY_VIEW;
-  if (view || values.num_fields() > 0 || values.id() == arrow::Type::DICTIONARY || values.id() == arrow::Type::EXTENSION) {
+  if (view || values.num_fields() > 0 || values.id() == arrow::Type::DICTIONARY ||
+      values.id() == arrow::Type::EXTENSION) {
     return "a dictionary of " + TypeName(values) + " cannot be stored";
   }
   return Obstacle(values);
 }
 
 std::string DecimalObstacle(const arrow::DecimalType& type) {
-  return type.scale() < 0 || type.scale() > type.precision() ? "a decimal's scale must be between 0 and its precision" : std::string();
+  return type.scale() < 0 || type.scale() > type.precision() ? "a decimal's scale must be between 0 and its precision"
+                                                             : std::string();
 }
 
 std::string Obstacle(const arrow::DataType& type) {

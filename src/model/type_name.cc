@@ -46,7 +46,8 @@ std::string TypeName(const arrow::DataType& type) {
              std::to_string(static_cast<const arrow::FixedSizeListType&>(type).list_size()) + "]";
     case arrow::Type::DICTIONARY: {
       const auto& dictionary = static_cast<const arrow::DictionaryType&>(type);
-      return "dictionary<values=" + TypeName(*dictionary.value_type()) + ", indices=" + TypeName(*dictionary.index_type()) + ">";
+      return "dictionary<values=" + TypeName(*dictionary.value_type()) +
+             ", indices=" + TypeName(*dictionary.index_type()) + ">";
     }
     default:
       return type.ToString();

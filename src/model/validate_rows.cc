@@ -10,7 +10,9 @@
 namespace longbow {
 namespace {
 
-std::string Where(const std::string& column, int64_t row) { return "column \"" + column + "\", row " + std::to_string(row) + ": "; }
+std::string Where(const std::string& column, int64_t row) {
+  return "column \"" + column + "\", row " + std::to_string(row) + ": ";
+}
 
 // First null in [begin, begin + count) of an array that has some; -1 if none is there.
 int64_t FirstNull(const arrow::Array& array, int64_t begin, int64_t count) {
@@ -28,8 +30,8 @@ int64_t FirstNull(const arrow::Array& array, int64_t begin, int64_t count) {
 // Fields declared not null must hold no null: Parquet would refuse them when it is too late to tell the client.
 Status CheckDeclaredNulls(const arrow::Field& field, const arrow::Array& array, const std::string& column) {
   if (!field.nullable() && array.null_count() != 0) {
-    return InvalidArgument("column \"" + column + "\" has " + std::to_string(array.null_count()) + " nulls in field \"" + field.name() +
-                           "\", which the schema declares not null");
+    return InvalidArgument("column \"" + column + "\" has " + std::to_string(array.null_count()) +
+                           " nulls in field \"" + field.name() + "\", which the schema declares not null");
   }
   const auto& children = array.data()->child_data;
   for (int i = 0; i < field.type()->num_fields() && static_cast<size_t>(i) < children.size(); ++i) {
@@ -55,8 +57,8 @@ Status CheckIds(const arrow::Field& field, const arrow::RecordBatch& rows) {
     return InvalidArgument("column \"" + field.name() + "\" is missing: the collection needs it in every put");
   }
   if (!ids->type()->Equals(*field.type())) {
-    return InvalidArgument("schema mismatch: type mismatch for column \"" + field.name() + "\": existing=" +
-                           TypeName(*field.type()) + ", new=" + TypeName(*ids->type()));
+    return InvalidArgument("schema mismatch: type mismatch for column \"" + field.name() +
+                           "\": existing=" + TypeName(*field.type()) + ", new=" + TypeName(*ids->type()));
   }
   if (const int64_t row = FirstNull(*ids, 0, ids->length()); row >= 0) {
     return InvalidArgument(Where(field.name(), row) + "the id is null");
@@ -68,7 +70,8 @@ Status CheckIds(const arrow::Field& field, const arrow::RecordBatch& rows) {
     overlong = FirstOverlong<arrow::LargeStringArray>(*ids);
   }
   if (overlong >= 0) {
-    return InvalidArgument(Where(field.name(), overlong) + "the id is longer than " + std::to_string(limits::kIdSizeMaxBytes) + " bytes");
+    return InvalidArgument(Where(field.name(), overlong) + "the id is longer than " +
+                           std::to_string(limits::kIdSizeMaxBytes) + " bytes");
   }
   return {};
 }
@@ -82,11 +85,12 @@ Status CheckVectors(const CollectionSchema& schema, const arrow::RecordBatch& ro
   }
   if (const int64_t at = FirstNull(*list.values(), elements.first_in_values, elements.count); at >= 0) {
     const int64_t element = at - elements.first_in_values;
-    return InvalidArgument(Where(name, element / schema.dimension) + "element " + std::to_string(element % schema.dimension) +
-                           " of the vector is null");
+    return InvalidArgument(Where(name, element / schema.dimension) + "element " +
+                           std::to_string(element % schema.dimension) + " of the vector is null");
   }
   if (const int64_t element = FirstNotFinite(elements); element >= 0) {
-    return InvalidArgument(Where(name, element / schema.dimension) + "element " + std::to_string(element % schema.dimension) +
+    return InvalidArgument(Where(name, element / schema.dimension) + "element " +
+                           std::to_string(element % schema.dimension) +
                            " of the vector is NaN, infinite or beyond the range of float32");
   }
   return {};

@@ -63,8 +63,8 @@ Result<VectorElements> ElementsOf(const CollectionSchema& schema, const arrow::R
   const auto& expected = static_cast<const arrow::FixedSizeListType&>(*field.type());
   if (column->type_id() != arrow::Type::FIXED_SIZE_LIST ||
       !static_cast<const arrow::FixedSizeListType&>(*column->type()).value_type()->Equals(*expected.value_type())) {
-    return InvalidArgument("schema mismatch: type mismatch for column \"" + field.name() + "\": existing=" +
-                           TypeName(expected) + ", new=" + TypeName(*column->type()));
+    return InvalidArgument("schema mismatch: type mismatch for column \"" + field.name() +
+                           "\": existing=" + TypeName(expected) + ", new=" + TypeName(*column->type()));
   }
   const auto& list = static_cast<const arrow::FixedSizeListArray&>(*column);
   if (list.list_type()->list_size() != expected.list_size()) {

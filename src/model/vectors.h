@@ -14,9 +14,9 @@ namespace longbow {
 // [rows, dimension] row-major elements of one type, valid while `list` lives.
 struct VectorElements {
   arrow::Type::type type = arrow::Type::NA;
-  const void* data = nullptr;    // null if count is 0
-  int64_t count = 0;             // rows x dimension
-  int64_t first_in_values = 0;   // where they begin in the list's child array
+  const void* data = nullptr;   // null if count is 0
+  int64_t count = 0;            // rows x dimension
+  int64_t first_in_values = 0;  // where they begin in the list's child array
   std::shared_ptr<arrow::Array> list;
 };
 

@@ -33,7 +33,8 @@ Result<Answers> VectorSearch(Services& services, const std::string& body, const 
 
 Result<Answers> VectorSearchById(Services& services, const std::string& body, const Cancellation* cancellation) {
   LB_ASSIGN(const wire::SearchByIdRequest request, wire::ParseSearchById(body));
-  LB_ASSIGN(const std::vector<Hit> hits, services.store.SearchById(request.collection, request.id, request.k, cancellation));
+  LB_ASSIGN(const std::vector<Hit> hits,
+            services.store.SearchById(request.collection, request.id, request.k, cancellation));
   return Answers{wire::HitsJson(hits)};
 }
 
@@ -41,7 +42,8 @@ Result<Answers> CheckReadiness(Services& services, const std::string& body, cons
   LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
   if (request.dataset.empty()) {
     const Status ready = services.Readiness();
-    return Answers{ready.ok() ? R"({"status":"READY"})" : nlohmann::json{{"reason", ready.message()}, {"status", "BUSY"}}.dump()};
+    return Answers{ready.ok() ? R"({"status":"READY"})"
+                              : nlohmann::json{{"reason", ready.message()}, {"status", "BUSY"}}.dump()};
   }
   const auto found = services.store.Find(request.dataset);
   if (!found.ok()) {
@@ -53,7 +55,8 @@ Result<Answers> CheckReadiness(Services& services, const std::string& body, cons
   nlohmann::json answer{{"index_len", view->rows - tail}, {"status", "READY"}};
   if (tail + in_flight > 0) {
     answer["status"] = "BUSY";
-    answer["reason"] = "dataset has " + std::to_string(tail) + " pending index jobs, " + std::to_string(in_flight) + " pending ingestion jobs";
+    answer["reason"] = "dataset has " + std::to_string(tail) + " pending index jobs, " + std::to_string(in_flight) +
+                       " pending ingestion jobs";
   }
   return Answers{answer.dump()};
 }
@@ -80,7 +83,8 @@ Result<Answers> DeleteNamespace(Services& services, const std::string& body, con
   if (!request.dataset.empty()) {
     // The original's client deletes datasets and namespaces by the same call.
     const std::vector<std::string> namespaces = services.store.Namespaces();
-    if (services.store.Find(request.dataset).ok() || !std::binary_search(namespaces.begin(), namespaces.end(), request.dataset)) {
+    if (services.store.Find(request.dataset).ok() ||
+        !std::binary_search(namespaces.begin(), namespaces.end(), request.dataset)) {
       return DeleteDataset(services, body, cancellation);
     }
   }
@@ -96,7 +100,8 @@ Result<Answers> CreateNamespace(Services& services, const std::string& body, con
 
 Result<Answers> ListNamespaces(Services& services, const std::string&, const Cancellation*) {
   const std::vector<std::string> names = services.store.Namespaces();
-  return Answers{nlohmann::json{{"count", names.size()}, {"namespaces", names}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)};
+  return Answers{nlohmann::json{{"count", names.size()}, {"namespaces", names}}.dump(
+      -1, ' ', false, nlohmann::json::error_handler_t::replace)};
 }
 
 Result<Answers> TotalNamespaceCount(Services& services, const std::string&, const Cancellation*) {
@@ -157,7 +162,8 @@ void ActionCall::OnMessage(net::Message message) {
   if (!request->ParseFromString(Joined(message))) {
     return End(InvalidArgument("malformed Action message"));
   }
-  const auto* action = std::find_if(std::begin(kActions), std::end(kActions), [&](const Action& known) { return request->type() == known.type; });
+  const auto* action = std::find_if(std::begin(kActions), std::end(kActions),
+                                    [&](const Action& known) { return request->type() == known.type; });
   if (action == std::end(kActions)) {
     return End(Unimplemented("unknown action type " + request->type()));
   }

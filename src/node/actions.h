@@ -12,7 +12,8 @@ Status ListActions(Services& services, net::Call& call, const std::string& reque
 // One Action message; its type says which pool does the work.
 class ActionCall final : public ServiceCall {
  public:
-  ActionCall(std::shared_ptr<net::Call> call, Services& services) : ServiceCall(std::move(call), services, "do_action") {}
+  ActionCall(std::shared_ptr<net::Call> call, Services& services)
+      : ServiceCall(std::move(call), services, "do_action") {}
 
   void OnMessage(net::Message message) override;
   void OnEnd() override;

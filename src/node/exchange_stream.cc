@@ -20,7 +20,9 @@ Status CheckSearchable(Services& services, const std::string& dataset) {
 }  // namespace
 
 ExchangeStream::ExchangeStream(std::shared_ptr<net::Call> call, Services& services)
-    : ServiceCall(std::move(call), services, "do_exchange"), queries_(services.receive_cache), ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
+    : ServiceCall(std::move(call), services, "do_exchange"),
+      queries_(services.receive_cache),
+      ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
 
 void ExchangeStream::OnMessage(net::Message message) {
   // Which pool is right is known only after the first message; later ones go where their kind of work belongs.
@@ -51,7 +53,8 @@ Status ExchangeStream::Handle(const net::Message& message) {
 
 Status ExchangeStream::ChooseMode(const wire::FlightData& first) {
   if (!first.descriptor) {
-    return InvalidArgument("DoExchange needs a descriptor in its first message: cmd 'VectorSearch' or path ['ingest', <dataset>]");
+    return InvalidArgument(
+        "DoExchange needs a descriptor in its first message: cmd 'VectorSearch' or path ['ingest', <dataset>]");
   }
   const wire::Descriptor& descriptor = *first.descriptor;
   if (descriptor.command == "VectorSearch") {
@@ -66,7 +69,9 @@ Status ExchangeStream::ChooseMode(const wire::FlightData& first) {
     ingest_.SetDataset(descriptor.path[1]);
     return {};
   }
-  return Unimplemented("DoExchange offers cmd 'VectorSearch' and path ['ingest', <dataset>]; the replication commands (sync, root, merkle_node) are not in this version");
+  return Unimplemented(
+      "DoExchange offers cmd 'VectorSearch' and path ['ingest', <dataset>]; the replication commands (sync, root, "
+      "merkle_node) are not in this version");
 }
 
 Status ExchangeStream::HandleSearch(const wire::FlightData& data) {
@@ -105,7 +110,8 @@ void ExchangeStream::OnAck(const IngestStream::Ack& ack) {
     return;
   }
   if (ack.batch > 0) {
-    call().Send(wire::MetadataMessage("{\"batch_id\":" + std::to_string(ack.batch) + ",\"rows\":" + std::to_string(ack.rows) + ",\"status\":\"acked\"}"));
+    call().Send(wire::MetadataMessage("{\"batch_id\":" + std::to_string(ack.batch) +
+                                      ",\"rows\":" + std::to_string(ack.rows) + ",\"status\":\"acked\"}"));
   }
   if (ingest_.TakeRoom()) {
     call().Read();

@@ -12,8 +12,9 @@
 
 namespace longbow::node {
 
-// cmd `VectorSearch`: batches with `dataset`, `k`, `ef`, `query_vector`; each row is one query and gets one batch of hits.
-// path ["ingest", dataset]: each batch is answered by {"batch_id":n,"rows":n,"status":"acked"} once durable and visible.
+// cmd `VectorSearch`: batches with `dataset`, `k`, `ef`, `query_vector`; each row is one query and gets one batch of
+// hits. path ["ingest", dataset]: each batch is answered by {"batch_id":n,"rows":n,"status":"acked"} once durable and
+// visible.
 class ExchangeStream final : public ServiceCall {
  public:
   ExchangeStream(std::shared_ptr<net::Call> call, Services& services);
@@ -30,10 +31,10 @@ class ExchangeStream final : public ServiceCall {
   void OnAck(const IngestStream::Ack& ack);
   void EndIfDone();
 
-  Mode mode_ = Mode::kUnknown;                  // whoever handles the one message read
-  wire::BatchDecoder queries_;                  // likewise
-  std::unique_ptr<wire::BatchEncoder> answers_; // likewise
-  bool searched_ = false;                       // likewise
+  Mode mode_ = Mode::kUnknown;                   // whoever handles the one message read
+  wire::BatchDecoder queries_;                   // likewise
+  std::unique_ptr<wire::BatchEncoder> answers_;  // likewise
+  bool searched_ = false;                        // likewise
   IngestStream ingest_;
   std::mutex mu_;
   bool client_done_ = false;  // guarded by mu_

@@ -23,7 +23,8 @@ Result<pb::FlightInfo> InfoOf(const engine::Collection& collection) {
   return info;
 }
 
-// Namespaces without datasets are listed beside these, because the contract's clients look there for one they just made.
+// Namespaces without datasets are listed beside these, because the contract's clients look there for one they just
+// made.
 pb::FlightInfo InfoOfNamespace(const std::string& name) {
   pb::FlightInfo info;
   info.mutable_flight_descriptor()->set_type(pb::FlightDescriptor::PATH);
@@ -32,7 +33,9 @@ pb::FlightInfo InfoOfNamespace(const std::string& name) {
   return info;
 }
 
-void Send(net::Call& call, const google::protobuf::Message& message) { call.Send({Slice::Own(message.SerializeAsString())}); }
+void Send(net::Call& call, const google::protobuf::Message& message) {
+  call.Send({Slice::Own(message.SerializeAsString())});
+}
 
 Result<std::shared_ptr<engine::Collection>> Described(Services& services, const std::string& request) {
   pb::FlightDescriptor descriptor;

@@ -6,8 +6,8 @@
 #include "flight.pb.h"
 #include "node/actions.h"
 #include "node/exchange_stream.h"
-#include "node/get_stream.h"
 #include "node/flight_listing.h"
+#include "node/get_stream.h"
 #include "node/grpc_services.h"
 #include "node/put_stream.h"
 #include "node/service_call.h"
@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::string_view kPrefix = "/arrow.flight.protocol.FlightService/";
 
-// Accepts whatever is sent and answers nothing: there is nothing to negotiate, and the contract's clients expect success.
+// Accepts whatever is sent and answers nothing: there is nothing to negotiate, and the contract's clients expect
+// success.
 class HandshakeCall final : public ServiceCall {
  public:
   using ServiceCall::ServiceCall;
@@ -25,7 +26,8 @@ class HandshakeCall final : public ServiceCall {
   void OnEnd() override { End({}); }
 };
 
-std::shared_ptr<ServiceCall> MakeFlightCall(Services& services, std::shared_ptr<net::Call> call, std::string_view method) {
+std::shared_ptr<ServiceCall> MakeFlightCall(Services& services, std::shared_ptr<net::Call> call,
+                                            std::string_view method) {
   const auto unary = [&](const char* action, ThreadPool& pool, UnaryCall::Work work) {
     return std::make_shared<UnaryCall>(std::move(call), services, action, pool, std::move(work));
   };
@@ -66,9 +68,10 @@ std::shared_ptr<net::Handler> MakeGrpcHandler(Services& services, std::shared_pt
     return nullptr;
   }
   const std::string path = call->head().path;
-  std::shared_ptr<ServiceCall> handler = path.starts_with(kPrefix)
-                                             ? MakeFlightCall(services, std::move(call), std::string_view(path).substr(kPrefix.size()))
-                                             : MakeStandardCall(services, std::move(call), path);
+  std::shared_ptr<ServiceCall> handler =
+      path.starts_with(kPrefix)
+          ? MakeFlightCall(services, std::move(call), std::string_view(path).substr(kPrefix.size()))
+          : MakeStandardCall(services, std::move(call), path);
   if (handler != nullptr) {
     handler->Start();
   }

@@ -30,9 +30,9 @@ class GetStream final : public ServiceCall {
   Result<bool> SendSome();
   void Pump();
 
-  bool got_ticket_ = false;                       // transport callbacks only
-  std::unique_ptr<engine::ScanCursor> cursor_;    // of whoever holds pumping_
-  std::unique_ptr<wire::BatchEncoder> encoder_;   // likewise
+  bool got_ticket_ = false;                      // transport callbacks only
+  std::unique_ptr<engine::ScanCursor> cursor_;   // of whoever holds pumping_
+  std::unique_ptr<wire::BatchEncoder> encoder_;  // likewise
   std::atomic<bool> scanning_{false};
   std::atomic<int> pump_requests_{0};
 };

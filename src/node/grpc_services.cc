@@ -19,8 +19,8 @@ namespace health = grpc::health::v1;
 using google::protobuf::DescriptorPool;
 using google::protobuf::FileDescriptor;
 
-constexpr const char* kServices[] = {"arrow.flight.protocol.FlightService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
-                                     "grpc.reflection.v1alpha.ServerReflection"};
+constexpr const char* kServices[] = {"arrow.flight.protocol.FlightService", "grpc.health.v1.Health",
+                                     "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"};
 
 bool IsService(const std::string& name) {
   return std::find(std::begin(kServices), std::end(kServices), name) != std::end(kServices);
@@ -130,9 +130,12 @@ std::string Reflect(const Request& request) {
       break;
   }
   if (file == nullptr) {
-    const bool asked_for_file = request.message_request_case() == Request::kFileByFilename || request.message_request_case() == Request::kFileContainingSymbol;
-    response.mutable_error_response()->set_error_code(static_cast<int>(asked_for_file ? StatusCode::kNotFound : StatusCode::kUnimplemented));
-    response.mutable_error_response()->set_error_message(asked_for_file ? "not found" : "no extensions are declared here");
+    const bool asked_for_file = request.message_request_case() == Request::kFileByFilename ||
+                                request.message_request_case() == Request::kFileContainingSymbol;
+    response.mutable_error_response()->set_error_code(
+        static_cast<int>(asked_for_file ? StatusCode::kNotFound : StatusCode::kUnimplemented));
+    response.mutable_error_response()->set_error_message(asked_for_file ? "not found"
+                                                                        : "no extensions are declared here");
     return response.SerializeAsString();
   }
   std::set<std::string> seen;
@@ -148,7 +151,8 @@ std::string Reflect(const Request& request) {
 template <typename Request, typename Response>
 class ReflectionCall final : public ServiceCall {
  public:
-  ReflectionCall(std::shared_ptr<net::Call> call, Services& services) : ServiceCall(std::move(call), services, "other") {}
+  ReflectionCall(std::shared_ptr<net::Call> call, Services& services)
+      : ServiceCall(std::move(call), services, "other") {}
 
   void OnMessage(net::Message message) override {
     Request request;
@@ -163,7 +167,8 @@ class ReflectionCall final : public ServiceCall {
 
 }  // namespace
 
-std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_ptr<net::Call> call, const std::string& path) {
+std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_ptr<net::Call> call,
+                                              const std::string& path) {
   RegisterFiles();
   if (path == "/grpc.health.v1.Health/Check") {
     return std::make_shared<UnaryCall>(std::move(call), services, "other", services.search_pool, CheckHealth);
@@ -174,10 +179,12 @@ std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_pt
   namespace v1 = grpc::reflection::v1;
   namespace v1alpha = grpc::reflection::v1alpha;
   if (path == "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo") {
-    return std::make_shared<ReflectionCall<v1::ServerReflectionRequest, v1::ServerReflectionResponse>>(std::move(call), services);
+    return std::make_shared<ReflectionCall<v1::ServerReflectionRequest, v1::ServerReflectionResponse>>(std::move(call),
+                                                                                                       services);
   }
   if (path == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") {
-    return std::make_shared<ReflectionCall<v1alpha::ServerReflectionRequest, v1alpha::ServerReflectionResponse>>(std::move(call), services);
+    return std::make_shared<ReflectionCall<v1alpha::ServerReflectionRequest, v1alpha::ServerReflectionResponse>>(
+        std::move(call), services);
   }
   return nullptr;
 }

@@ -8,7 +8,9 @@
 
 namespace longbow::node {
 
-// The handler for a method path of grpc.health.v1.Health or grpc.reflection.{v1,v1alpha}.ServerReflection; null for others.
-std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_ptr<net::Call> call, const std::string& path);
+// The handler for a method path of grpc.health.v1.Health or grpc.reflection.{v1,v1alpha}.ServerReflection; null for
+// others.
+std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_ptr<net::Call> call,
+                                              const std::string& path);
 
 }  // namespace longbow::node

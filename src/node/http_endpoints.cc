@@ -9,7 +9,9 @@ namespace {
 class HttpAnswer final : public net::Handler {
  public:
   using Respond = std::function<void(net::Call&)>;
-  HttpAnswer(std::shared_ptr<net::Call> call, Respond respond) : call_(std::move(call)), respond_(std::move(respond)) { call_->Read(); }
+  HttpAnswer(std::shared_ptr<net::Call> call, Respond respond) : call_(std::move(call)), respond_(std::move(respond)) {
+    call_->Read();
+  }
 
   void OnMessage(net::Message) override { Answer(); }
   void OnEnd() override { Answer(); }
@@ -37,7 +39,8 @@ void RespondHealth(net::Call& call, const Status& status) {
   if (!status.ok()) {
     body["reason"] = std::string(status.message());
   }
-  RespondWith(call, status.ok() ? 200 : 503, "application/json", body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  RespondWith(call, status.ok() ? 200 : 503, "application/json",
+              body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace
@@ -46,7 +49,9 @@ std::shared_ptr<net::Handler> MakeHttpHandler(const Operator& operation, std::sh
   const std::string path = call->head().path.substr(0, call->head().path.find('?'));
   HttpAnswer::Respond respond;
   if (path == "/metrics") {
-    respond = [metrics = operation.metrics](net::Call& c) { RespondWith(c, 200, "text/plain; version=0.0.4; charset=utf-8", metrics()); };
+    respond = [metrics = operation.metrics](net::Call& c) {
+      RespondWith(c, 200, "text/plain; version=0.0.4; charset=utf-8", metrics());
+    };
   } else if (path == "/livez") {
     respond = [](net::Call& c) { RespondHealth(c, {}); };
   } else if (path == "/startupz") {

@@ -14,9 +14,9 @@ namespace longbow::node {
 
 // What the endpoints report; functions are called on transport threads and must be quick.
 struct Operator {
-  std::function<std::string()> metrics;   // Prometheus text
-  std::function<Status()> started;        // OK once the data folder is open
-  std::function<Status()> ready;          // OK while all requests are taken
+  std::function<std::string()> metrics;  // Prometheus text
+  std::function<Status()> started;       // OK once the data folder is open
+  std::function<Status()> ready;         // OK while all requests are taken
 };
 
 // GET and HEAD of /metrics, /livez, /readyz, /startupz, /health; null (404) for other paths, 405 for other methods.

@@ -41,7 +41,8 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   store.index_threads = options.index_threads;
   store.tail_rows_max = limits::kTailRowsMax;
   // Only whole files are cut, so two must fit into what may be kept.
-  store.log_file_size_bytes = std::min(limits::kLogFileSizeBytes, std::max<uint64_t>(1u << 20, options.max_wal_size_bytes / 2));
+  store.log_file_size_bytes =
+      std::min(limits::kLogFileSizeBytes, std::max<uint64_t>(1u << 20, options.max_wal_size_bytes / 2));
   store.checkpoint_log_size_bytes = options.max_wal_size_bytes;
   store.checkpoint_interval = options.snapshot_interval;
   return store;
@@ -66,7 +67,9 @@ Result<std::unique_ptr<Node>> Node::Start(const ServeOptions& options, engine::S
 }
 
 Status Node::StartMetricsPort() {
-  const auto started = [this]() -> Status { return started_.load() ? Status() : Unavailable("the data folder is being opened"); };
+  const auto started = [this]() -> Status {
+    return started_.load() ? Status() : Unavailable("the data folder is being opened");
+  };
   Operator operation;
   operation.started = started;
   operation.ready = [this, started]() -> Status {
@@ -85,18 +88,23 @@ Status Node::StartMetricsPort() {
   server.message_max_bytes = 64u << 10;
   server.header_timeout = std::chrono::seconds(10);
   server.idle_timeout = std::chrono::seconds(60);
-  LB_ASSIGN(metrics_server_, net::Server::Start(server, [operation](std::shared_ptr<net::Call> call) { return MakeHttpHandler(operation, std::move(call)); }));
+  LB_ASSIGN(metrics_server_, net::Server::Start(server, [operation](std::shared_ptr<net::Call> call) {
+              return MakeHttpHandler(operation, std::move(call));
+            }));
   return {};
 }
 
 Status Node::OpenStore() {
   LB_ASSIGN(store_, engine::Store::Open(environment_, StoreOptionsOf(options_)));
-  services_ = std::make_unique<Services>(*store_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_, watchers_);
+  services_ = std::make_unique<Services>(*store_, search_pool_, write_pool_, request_metrics_, environment_.logger,
+                                         draining_, watchers_);
   return {};
 }
 
 Status Node::StartFlightPorts() {
-  const net::HandlerFactory factory = [this](std::shared_ptr<net::Call> call) { return MakeGrpcHandler(*services_, std::move(call)); };
+  const net::HandlerFactory factory = [this](std::shared_ptr<net::Call> call) {
+    return MakeGrpcHandler(*services_, std::move(call));
+  };
   LB_ASSIGN(data_server_, net::Server::Start(FlightServerOptions(options_, options_.listen_addr), factory));
   LB_ASSIGN(meta_server_, net::Server::Start(FlightServerOptions(options_, options_.meta_addr), factory));
   return {};

@@ -8,14 +8,16 @@ namespace longbow::node {
 
 // ---- IngestStream ------------------------------------------------------------------------------------------------
 
-Result<bool> IngestStream::Feed(const wire::FlightData& data, const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+Result<bool> IngestStream::Feed(const wire::FlightData& data, const std::shared_ptr<void>& owner,
+                                const Cancellation* cancellation) {
   LB_ASSIGN(std::optional<RowBatch> batch, decoder_.Feed(data));
   if (!batch) {
     return true;
   }
   Put(++batches_, std::move(*batch), owner, cancellation);
   std::lock_guard lock(mu_);
-  waiting_for_room_ = unacknowledged_bytes_ > limits::kStreamUnacknowledgedMaxBytes || unacknowledged_batches_ > limits::kStreamUnacknowledgedMax;
+  waiting_for_room_ = unacknowledged_bytes_ > limits::kStreamUnacknowledgedMaxBytes ||
+                      unacknowledged_batches_ > limits::kStreamUnacknowledgedMax;
   return !waiting_for_room_;
 }
 
@@ -35,7 +37,8 @@ Status IngestStream::Finish(const std::shared_ptr<void>& owner, const Cancellati
   return {};
 }
 
-void IngestStream::Put(uint64_t number, RowBatch batch, const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
+void IngestStream::Put(uint64_t number, RowBatch batch, const std::shared_ptr<void>& owner,
+                       const Cancellation* cancellation) {
   const size_t size_bytes = TotalSize(batch.encoded);
   const int64_t rows = batch.rows->num_rows();
   {
@@ -75,7 +78,8 @@ bool IngestStream::idle() const {
 // ---- PutStream ---------------------------------------------------------------------------------------------------
 
 PutStream::PutStream(std::shared_ptr<net::Call> call, Services& services)
-    : ServiceCall(std::move(call), services, "do_put"), ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
+    : ServiceCall(std::move(call), services, "do_put"),
+      ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
 
 void PutStream::OnMessage(net::Message message) {
   RunOn(services().write_pool, [this, message = std::move(message)] {
@@ -89,7 +93,8 @@ Status PutStream::Handle(const net::Message& message) {
   LB_ASSIGN(const wire::FlightData data, wire::ParseFlightData(message));
   if (ingest_.dataset().empty()) {
     if (!data.descriptor || data.descriptor->path.empty() || data.descriptor->path.front().empty()) {
-      return InvalidArgument("missing flight descriptor path: put needs FlightDescriptor.for_path(<dataset>) in the first message");
+      return InvalidArgument(
+          "missing flight descriptor path: put needs FlightDescriptor.for_path(<dataset>) in the first message");
     }
     ingest_.SetDataset(data.descriptor->path.front());
   }

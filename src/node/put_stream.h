@@ -49,9 +49,9 @@ class IngestStream {
   uint64_t batches_ = 0;
 
   mutable std::mutex mu_;
-  size_t unacknowledged_bytes_ = 0;   // guarded by mu_
-  size_t unacknowledged_batches_ = 0; // guarded by mu_
-  bool waiting_for_room_ = false;     // guarded by mu_
+  size_t unacknowledged_bytes_ = 0;    // guarded by mu_
+  size_t unacknowledged_batches_ = 0;  // guarded by mu_
+  bool waiting_for_room_ = false;      // guarded by mu_
 };
 
 class PutStream final : public ServiceCall {

@@ -11,7 +11,8 @@ namespace {
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 
 // The column as `type`, whatever related type it came as; null if it is absent.
-Result<ArrayPtr> ColumnAs(const arrow::RecordBatch& rows, const std::string& name, const std::shared_ptr<arrow::DataType>& type) {
+Result<ArrayPtr> ColumnAs(const arrow::RecordBatch& rows, const std::string& name,
+                          const std::shared_ptr<arrow::DataType>& type) {
   const ArrayPtr column = rows.GetColumnByName(name);
   if (column == nullptr) {
     return ArrayPtr();
@@ -24,7 +25,8 @@ Result<ArrayPtr> ColumnAs(const arrow::RecordBatch& rows, const std::string& nam
   }
   auto cast = arrow::compute::Cast(*column, type, arrow::compute::CastOptions::Safe());
   if (!cast.ok()) {
-    return InvalidArgument("column '" + name + "' must be " + type->ToString() + ", got " + column->type()->ToString() + ": " + cast.status().message());
+    return InvalidArgument("column '" + name + "' must be " + type->ToString() + ", got " + column->type()->ToString() +
+                           ": " + cast.status().message());
   }
   return *cast;
 }

@@ -12,8 +12,8 @@ class RecordBatch;
 
 namespace longbow::node {
 
-// Columns: `dataset` utf8 and `query_vector` (FixedSizeList or List of any numbers) required; `k` and `ef` integers of any
-// width, optional. INVALID_ARGUMENT, naming the column, for anything else, also for nulls.
+// Columns: `dataset` utf8 and `query_vector` (FixedSizeList or List of any numbers) required; `k` and `ef` integers of
+// any width, optional. INVALID_ARGUMENT, naming the column, for anything else, also for nulls.
 Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows);
 
 }  // namespace longbow::node

@@ -4,7 +4,8 @@
 
 namespace longbow::node {
 
-Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request, const Cancellation* cancellation) {
+Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request,
+                                                const Cancellation* cancellation) {
   const auto started = std::chrono::steady_clock::now();
   auto results = services.store.Search(request, cancellation);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;

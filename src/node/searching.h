@@ -10,6 +10,7 @@
 
 namespace longbow::node {
 
-Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request, const Cancellation* cancellation);
+Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request,
+                                                const Cancellation* cancellation);
 
 }  // namespace longbow::node

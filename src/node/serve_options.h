@@ -32,8 +32,8 @@ struct ServeOptions {
   PemFile tls_cert, tls_key, tls_client_ca;
 
   uint64_t grpc_max_recv_msg_size_bytes = limits::kMessageSizeMaxBytes;
-  uint32_t grpc_initial_window_size_bytes = 8u << 20;       // of a stream
-  uint32_t grpc_initial_conn_window_size_bytes = 16u << 20; // what one peer may make us hold
+  uint32_t grpc_initial_window_size_bytes = 8u << 20;        // of a stream
+  uint32_t grpc_initial_conn_window_size_bytes = 16u << 20;  // what one peer may make us hold
   uint32_t grpc_max_concurrent_streams = 250;
   std::chrono::milliseconds grpc_keepalive_time{7'200'000};
   std::chrono::milliseconds grpc_keepalive_timeout{20'000};

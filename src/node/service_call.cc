@@ -24,7 +24,10 @@ std::string Joined(const net::Message& message) {
 }
 
 ServiceCall::ServiceCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action)
-    : call_(std::move(call)), services_(services), metrics_(services.metrics.For(action)), cancellation_(DeadlineOf(call_->head())) {}
+    : call_(std::move(call)),
+      services_(services),
+      metrics_(services.metrics.For(action)),
+      cancellation_(DeadlineOf(call_->head())) {}
 
 void ServiceCall::RunOn(ThreadPool& pool, std::function<void()> work) {
   const Status submitted = pool.Submit([self = shared_from_this(), work = std::move(work)] {
@@ -46,7 +49,8 @@ void ServiceCall::End(const Status& status) {
   (status.ok() ? metrics_.ok : metrics_.failed).Add();
   (status.ok() ? metrics_.ok_alias : metrics_.failed_alias).Add();
   if (status.code() == StatusCode::kInternal || status.code() == StatusCode::kDataLoss) {
-    services_.logger.Error("call failed", {{"path", call_->head().path}, {"peer", call_->head().peer}, {"status", status.ToString()}});
+    services_.logger.Error("call failed",
+                           {{"path", call_->head().path}, {"peer", call_->head().peer}, {"status", status.ToString()}});
   }
   call_->Finish(wire::ToOutcome(status));
   if (status.code() == StatusCode::kUnavailable) {
@@ -61,12 +65,14 @@ void ServiceCall::OnClose(StatusCode code) {
   }
 }
 
-UnaryCall::UnaryCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action, ThreadPool& pool, Work work)
+UnaryCall::UnaryCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action, ThreadPool& pool,
+                     Work work)
     : ServiceCall(std::move(call), services, action), pool_(pool), work_(std::move(work)) {}
 
 void UnaryCall::OnMessage(net::Message message) {
   got_request_ = true;
-  RunOn(pool_, [this, message = std::move(message)] { End(work_(services(), call(), Joined(message), cancellation())); });
+  RunOn(pool_,
+        [this, message = std::move(message)] { End(work_(services(), call(), Joined(message), cancellation())); });
 }
 
 void UnaryCall::OnEnd() {

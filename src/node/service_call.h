@@ -13,8 +13,8 @@
 
 namespace longbow::node {
 
-// Transport callbacks only hand work to a pool and return; the work holds a shared pointer to the call. Whoever reads on
-// keeps the order: a handler asks for the next message when it is done with the last.
+// Transport callbacks only hand work to a pool and return; the work holds a shared pointer to the call. Whoever reads
+// on keeps the order: a handler asks for the next message when it is done with the last.
 class ServiceCall : public net::Handler, public std::enable_shared_from_this<ServiceCall> {
  public:
   ServiceCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action);
@@ -45,8 +45,10 @@ class ServiceCall : public net::Handler, public std::enable_shared_from_this<Ser
 class UnaryCall final : public ServiceCall {
  public:
   // Sends its answers through `call` and returns how the call ends.
-  using Work = std::function<Status(Services& services, net::Call& call, const std::string& request, const Cancellation* cancellation)>;
-  UnaryCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action, ThreadPool& pool, Work work);
+  using Work = std::function<Status(Services& services, net::Call& call, const std::string& request,
+                                    const Cancellation* cancellation)>;
+  UnaryCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action, ThreadPool& pool,
+            Work work);
 
   void OnMessage(net::Message message) override;
   void OnEnd() override;

@@ -3,20 +3,25 @@
 namespace longbow::node {
 
 RequestMetrics::RequestMetrics(Metrics& metrics) {
-  for (const char* action : {"do_get", "do_put", "do_exchange", "do_action", "list_flights", "get_flight_info", "get_schema", "list_actions",
-                             "handshake", "other"}) {
+  for (const char* action : {"do_get", "do_put", "do_exchange", "do_action", "list_flights", "get_flight_info",
+                             "get_schema", "list_actions", "handshake", "other"}) {
     const auto counter = [&](const char* name, const char* status) {
       return metrics.MakeCounter(name, "Flight calls by method and outcome", {{"action", action}, {"status", status}});
     };
-    by_action_[action] = {counter("longbow_flight_ops_total", "ok"), counter("longbow_flight_ops_total", "error"),
-                          counter("longbow_flight_operations_total", "ok"), counter("longbow_flight_operations_total", "error"),
-                          metrics.MakeHistogram("longbow_flight_duration_seconds", "Time from the first byte to the end of a Flight call",
-                                                LatencyBuckets(), {{"action", action}})};
+    by_action_[action] = {
+        counter("longbow_flight_ops_total", "ok"), counter("longbow_flight_ops_total", "error"),
+        counter("longbow_flight_operations_total", "ok"), counter("longbow_flight_operations_total", "error"),
+        metrics.MakeHistogram("longbow_flight_duration_seconds", "Time from the first byte to the end of a Flight call",
+                              LatencyBuckets(), {{"action", action}})};
   }
-  rows_put = metrics.MakeCounter("longbow_flight_rows_processed_total", "Rows over Flight", {{"operation", "put"}, {"status", "ok"}});
-  rows_got = metrics.MakeCounter("longbow_flight_rows_processed_total", "Rows over Flight", {{"operation", "get"}, {"status", "ok"}});
-  put_payload_size_bytes = metrics.MakeHistogram("longbow_doput_payload_size_bytes", "Size of one put message", SizeBuckets());
-  search_seconds = metrics.MakeHistogram("longbow_vector_search_latency_seconds", "Time to answer one search request in the engine", LatencyBuckets());
+  rows_put = metrics.MakeCounter("longbow_flight_rows_processed_total", "Rows over Flight",
+                                 {{"operation", "put"}, {"status", "ok"}});
+  rows_got = metrics.MakeCounter("longbow_flight_rows_processed_total", "Rows over Flight",
+                                 {{"operation", "get"}, {"status", "ok"}});
+  put_payload_size_bytes =
+      metrics.MakeHistogram("longbow_doput_payload_size_bytes", "Size of one put message", SizeBuckets());
+  search_seconds = metrics.MakeHistogram("longbow_vector_search_latency_seconds",
+                                         "Time to answer one search request in the engine", LatencyBuckets());
 }
 
 CallMetrics& RequestMetrics::For(const std::string& action) {

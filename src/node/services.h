@@ -24,7 +24,7 @@ namespace longbow::node {
 struct CallMetrics {
   Counter ok;
   Counter failed;
-  Counter ok_alias;      // the dashboards' name for the same thing
+  Counter ok_alias;  // the dashboards' name for the same thing
   Counter failed_alias;
   Histogram seconds;
 };
@@ -54,23 +54,23 @@ class ReadinessWatchers {
 
  private:
   std::mutex mu_;
-  std::vector<std::pair<std::weak_ptr<const void>, Watcher>> watchers_;  // guarded by mu_; those of ended calls are dropped
+  std::vector<std::pair<std::weak_ptr<const void>, Watcher>>
+      watchers_;  // guarded by mu_; those of ended calls are dropped
 };
 
 struct Services {
   engine::Store& store;
-  ThreadPool& search_pool;   // reads: scans and searches
-  ThreadPool& write_pool;    // writes: decode, validate, wait for the log
+  ThreadPool& search_pool;  // reads: scans and searches
+  ThreadPool& write_pool;   // writes: decode, validate, wait for the log
   RequestMetrics& metrics;
   Logger& logger;
   const std::atomic<bool>& draining;
   ReadinessWatchers& watchers;
-  const std::shared_ptr<wire::BlockCache> receive_cache = wire::BlockCache::Make(limits::kReceiveCacheMaxBytes);  // of all streams
+  const std::shared_ptr<wire::BlockCache> receive_cache =
+      wire::BlockCache::Make(limits::kReceiveCacheMaxBytes);  // of all streams
 
   // OK if the node takes all requests, else what is wrong: what /readyz and gRPC health say.
-  Status Readiness() const {
-    return draining.load() ? Unavailable("the server is stopping") : store.WriteHealth();
-  }
+  Status Readiness() const { return draining.load() ? Unavailable("the server is stopping") : store.WriteHealth(); }
 };
 
 }  // namespace longbow::node

@@ -48,7 +48,8 @@ Result<bool> IsInitialised(FileSystem& fs, const std::string& path) {
   if (std::find(names.begin(), names.end(), "FORMAT") != names.end()) {
     return true;
   }
-  std::erase_if(names, [](const std::string& name) { return name == "LOCK" || name == "FORMAT.tmp" || name == "lost+found"; });
+  std::erase_if(names,
+                [](const std::string& name) { return name == "LOCK" || name == "FORMAT.tmp" || name == "lost+found"; });
   if (names.empty()) {
     return false;
   }
@@ -63,14 +64,16 @@ Status CheckFormat(FileSystem& fs, const std::string& path) {
     return {};
   }
   const std::string_view digits = std::string_view(content).substr(std::min(content.size(), kPrefix.size()));
-  const bool is_ours = content.starts_with(kPrefix) && digits.size() >= 2 && digits.back() == '\n' && digits.front() != '0' &&
+  const bool is_ours = content.starts_with(kPrefix) && digits.size() >= 2 && digits.back() == '\n' &&
+                       digits.front() != '0' &&
                        std::all_of(digits.begin(), digits.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
   if (is_ours) {
     return FailedPrecondition("'" + file + "' says format " + std::string(digits.substr(0, digits.size() - 1)) +
-                              ", this program knows " + std::to_string(kVersion) + ": start the version that wrote the folder");
+                              ", this program knows " + std::to_string(kVersion) +
+                              ": start the version that wrote the folder");
   }
-  return DataLoss("'" + file + "' is damaged at offset 0: expected \"" + std::string(kPrefix) + std::to_string(kVersion) +
-                  "\"; nothing was changed; restore the data folder from a snapshot");
+  return DataLoss("'" + file + "' is damaged at offset 0: expected \"" + std::string(kPrefix) +
+                  std::to_string(kVersion) + "\"; nothing was changed; restore the data folder from a snapshot");
 }
 
 Result<std::unique_ptr<File>> TakeLock(FileSystem& fs, const std::string& path, const std::string& note) {
@@ -78,7 +81,8 @@ Result<std::unique_ptr<File>> TakeLock(FileSystem& fs, const std::string& path, 
   Result<std::unique_ptr<File>> lock = fs.Lock(file, note);
   if (!lock.ok() && lock.status().code() == StatusCode::kFailedPrecondition) {
     LB_ASSIGN(const std::string holder, ReadWholeFile(fs, file));
-    return FailedPrecondition("data folder '" + path + "' is in use by " + (holder.empty() ? "another process" : holder) +
+    return FailedPrecondition("data folder '" + path + "' is in use by " +
+                              (holder.empty() ? "another process" : holder) +
                               ": stop that process, or name another folder");
   }
   return lock;
@@ -94,7 +98,8 @@ Result<std::unique_ptr<DataDir>> DataDir::Open(FileSystem& fs, const std::string
   if (initialised) {
     LB_TRY(CheckFormat(fs, path));
   }
-  const std::string note = "pid " + std::to_string(::getpid()) + " (" + owner + ", since " + UtcTime(clock.WallNowNs()) + ")";
+  const std::string note =
+      "pid " + std::to_string(::getpid()) + " (" + owner + ", since " + UtcTime(clock.WallNowNs()) + ")";
   LB_ASSIGN(std::unique_ptr<File> lock, TakeLock(fs, path, note));
   if (!initialised) {
     // An earlier start may have made the folder and ended before its name was durable.

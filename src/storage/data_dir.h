@@ -17,10 +17,10 @@ namespace longbow::storage {
 // Holds the lock as long as it lives.
 class DataDir {
  public:
-  // Makes the folder, durably, if it is missing or empty (a file system's lost+found aside). `owner`: who we are, such as
-  // "longbow serve"; the note in the lock file adds pid and start time.
-  // FAILED_PRECONDITION: `data folder '/x' is in use by pid 123 (longbow serve, since ...)`, a folder that is not empty
-  // and not ours, or a newer format. DATA_LOSS: its FORMAT file is damaged. Nothing in the folder is changed by a refusal.
+  // Makes the folder, durably, if it is missing or empty (a file system's lost+found aside). `owner`: who we are, such
+  // as "longbow serve"; the note in the lock file adds pid and start time. FAILED_PRECONDITION: `data folder '/x' is in
+  // use by pid 123 (longbow serve, since ...)`, a folder that is not empty and not ours, or a newer format. DATA_LOSS:
+  // its FORMAT file is damaged. Nothing in the folder is changed by a refusal.
   static Result<std::unique_ptr<DataDir>> Open(FileSystem& fs, const std::string& path, const std::string& owner,
                                                Clock& clock = RealClock());
 

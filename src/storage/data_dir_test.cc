@@ -80,7 +80,8 @@ TEST(DataDir, NewerAndDamagedFormatsAreRefused) {
   };
   EXPECT_EQ(open_with("longbow-data 2\n"), StatusCode::kFailedPrecondition);
   EXPECT_EQ(open_with("longbow-data 17\n"), StatusCode::kFailedPrecondition);
-  for (const char* damaged : {"", "longbow-data 1", "longbow-data 0\n", "longbow-data 1\n\n", "longbow-data x\n", "x"}) {
+  for (const char* damaged :
+       {"", "longbow-data 1", "longbow-data 0\n", "longbow-data 1\n\n", "longbow-data x\n", "x"}) {
     EXPECT_EQ(open_with(damaged), StatusCode::kDataLoss) << damaged;
   }
   const std::string good = "longbow-data 1\n";

@@ -36,7 +36,7 @@ class SummingOutputStream final : public arrow::io::OutputStream {
   arrow::Status WriteThrough(const uint8_t* data, size_t size);
 
   File& file_;
-  std::vector<uint8_t> pending_;   // the last bytes of digest_.size_bytes, not yet in the file
+  std::vector<uint8_t> pending_;  // the last bytes of digest_.size_bytes, not yet in the file
   FileDigest digest_;
   Status error_;
   bool closed_ = false;

@@ -18,15 +18,15 @@ using Done = std::function<void(Lsn, Status)>;
 
 // A record's caller, waiting for its turn.
 struct Caller {
-  Lsn lsn;          // 0 if refused
-  Status refused;   // not OK: the record is not written
+  Lsn lsn;         // 0 if refused
+  Status refused;  // not OK: the record is not written
   Done done;
 };
 
 // What one write makes durable, and who waits for it.
 struct Group {
   std::vector<SummedRecord> records;
-  std::vector<Caller> callers;   // more than records if some were refused
+  std::vector<Caller> callers;  // more than records if some were refused
 };
 
 class CommittingLog final : public Log {
@@ -99,7 +99,7 @@ class CommittingLog final : public Log {
  private:
   struct Waiting {
     SummedRecord summed;
-    size_t size = 0;   // of the body
+    size_t size = 0;  // of the body
     Caller caller;
   };
 
@@ -109,8 +109,9 @@ class CommittingLog final : public Log {
                                std::to_string(limits::kLogRecordSizeMaxBytes) + ": send smaller batches");
     }
     if (queued_bytes_ + size > limits::kLogQueueSizeMaxBytes && queued_bytes_ > 0) {
-      return ResourceExhausted("too much waits for the log: " + std::to_string(queued_bytes_) + " bytes, the limit is " +
-                               std::to_string(limits::kLogQueueSizeMaxBytes) + ": retry later");
+      return ResourceExhausted("too much waits for the log: " + std::to_string(queued_bytes_) +
+                               " bytes, the limit is " + std::to_string(limits::kLogQueueSizeMaxBytes) +
+                               ": retry later");
     }
     return health_;
   }
@@ -128,7 +129,8 @@ class CommittingLog final : public Log {
     }
   }
 
-  // All that waits, up to the size of a group and to the end of the file; waits until there is something. Empty: stopped.
+  // All that waits, up to the size of a group and to the end of the file; waits until there is something. Empty:
+  // stopped.
   Group TakeGroup() {
     // Room of 0 means that the group opens a new file.
     const uint64_t room = writer_->room_bytes() > 0 ? writer_->room_bytes() : options_.file_size_bytes;
@@ -190,13 +192,17 @@ Result<Lsn> ReadCommitMark(FileSystem& fs, const std::string& directory) {
     if (const std::optional<Lsn> lsn = DecodeCommitMarks(bytes)) {
       return *lsn;
     }
-    return DataLoss("commit mark '" + path + "' is damaged at offset 0: without it a damaged end of the log looks like a torn "
+    return DataLoss("commit mark '" + path +
+                    "' is damaged at offset 0: without it a damaged end of the log looks like a torn "
                     "one; nothing was changed; restore the data folder from a snapshot, or ask for a repair by name");
   }
   LB_ASSIGN(const std::vector<std::string> names, fs.List(directory));
-  if (std::any_of(names.begin(), names.end(), [](const std::string& name) { return ParseLogFileName(name).has_value(); })) {
-    return DataLoss("commit mark '" + path + "' is missing beside log files: without it a damaged end of the log looks like a "
-                    "torn one; nothing was changed; restore the data folder from a snapshot, or ask for a repair by name");
+  if (std::any_of(names.begin(), names.end(),
+                  [](const std::string& name) { return ParseLogFileName(name).has_value(); })) {
+    return DataLoss(
+        "commit mark '" + path +
+        "' is missing beside log files: without it a damaged end of the log looks like a "
+        "torn one; nothing was changed; restore the data folder from a snapshot, or ask for a repair by name");
   }
   return Lsn{0};
 }

@@ -1,7 +1,8 @@
 // The node's write-ahead log: one physical log for all shards, so that one fsync commits batches of many.
 //
-// Files `<directory>/<first lsn, 20 digits>.log`: a file header, then records; the grammar stands in docs/formats/log.md.
-// A record = fixed header (magic, sizes, CRC32C of header and of body, lsn, shard, term, index, kind, time) + body.
+// Files `<directory>/<first lsn, 20 digits>.log`: a file header, then records; the grammar stands in
+// docs/formats/log.md. A record = fixed header (magic, sizes, CRC32C of header and of body, lsn, shard, term, index,
+// kind, time) + body.
 // `<directory>/COMMITTED` keeps the last acknowledged LSN, so that damage is not mistaken for a torn tail.
 // Group commit: one thread writes everything that waits with one gathered write and one fdatasync, then calls back.
 // Poisoned: after a failed or short write or fsync nothing is acknowledged any more until the log is opened again.
@@ -23,8 +24,8 @@
 namespace longbow::storage {
 
 enum class RecordKind : uint16_t {
-  kRows = 1,              // body: Arrow IPC stream with one batch
-  kDelete = 2,            // body: see engine/entry.h
+  kRows = 1,    // body: Arrow IPC stream with one batch
+  kDelete = 2,  // body: see engine/entry.h
   kCreateCollection = 3,
   kDropCollection = 4,
   kCreateNamespace = 5,
@@ -32,49 +33,50 @@ enum class RecordKind : uint16_t {
 };
 
 struct LogRecord {
-  Lsn lsn;                // given by the log
+  Lsn lsn;  // given by the log
   ShardId shard;
   Term term;
   LogIndex index;
   RecordKind kind = RecordKind::kRows;
-  int64_t time_ns = 0;    // wall clock when proposed; Apply reads time only from here
+  int64_t time_ns = 0;  // wall clock when proposed; Apply reads time only from here
   Slices body;
 };
 
 struct LogOptions {
-  uint64_t file_size_bytes;             // a new file begins once one has reached this; reserved when it is created
+  uint64_t file_size_bytes;  // a new file begins once one has reached this; reserved when it is created
   uint64_t group_size_max_bytes = 64u << 20;  // one gathered write
   // Repair: believe the files and not COMMITTED. An acknowledged end that is damaged or missing is then cut off like a
   // torn tail; damage in the middle is still refused.
   bool ignore_commit_mark = false;
   // Runs on the log's thread after each fdatasync of records.
   std::function<void(std::chrono::nanoseconds took)> on_sync;
-  uint64_t seed = 0;                    // for the salt of record checksums; 0: from the operating system
+  uint64_t seed = 0;  // for the salt of record checksums; 0: from the operating system
   Clock* clock = &RealClock();
 };
 
 // Since Open.
 struct LogStats {
-  uint64_t records = 0;                 // durable ones
-  uint64_t bytes = 0;                   // of those, headers included
-  uint64_t syncs = 0;                   // groups, one fdatasync each
+  uint64_t records = 0;  // durable ones
+  uint64_t bytes = 0;    // of those, headers included
+  uint64_t syncs = 0;    // groups, one fdatasync each
   std::chrono::nanoseconds sync_time{0};
 };
 
 class Log {
  public:
-  // Opens or creates the log in `directory` (whose parent exists, durably) and calls `replay` for every whole record with
-  // lsn > `after`, in order; each body is one slice, aligned to 64 bytes, that owns its bytes. Memory: one record and a
-  // fixed window.
-  // A torn tail (bytes of a write that was never acknowledged) is cut off. Damage before the last acknowledged record, a
-  // gap, or a newer format: DATA_LOSS / FAILED_PRECONDITION with file, offset and what to do; nothing is changed then.
+  // Opens or creates the log in `directory` (whose parent exists, durably) and calls `replay` for every whole record
+  // with lsn > `after`, in order; each body is one slice, aligned to 64 bytes, that owns its bytes. Memory: one record
+  // and a fixed window. A torn tail (bytes of a write that was never acknowledged) is cut off. Damage before the last
+  // acknowledged record, a gap, or a newer format: DATA_LOSS / FAILED_PRECONDITION with file, offset and what to do;
+  // nothing is changed then.
   static Result<std::unique_ptr<Log>> Open(FileSystem& fs, std::string directory, LogOptions options, Lsn after,
                                            const std::function<Status(const LogRecord&)>& replay);
   virtual ~Log() = default;
 
   // Takes the next LSN and queues the record; records become durable in LSN order. Returns at once.
   // `done` runs on the log's thread, in LSN order, exactly once: OK = durable (fdatasync returned), else the reason:
-  //   UNAVAILABLE         the log is poisoned, or stopped (then `done` runs on the caller's thread); the record may come
+  //   UNAVAILABLE         the log is poisoned, or stopped (then `done` runs on the caller's thread); the record may
+  //   come
   //                       back at the next Open if it had been queued
   //   RESOURCE_EXHAUSTED  body over limits::kLogRecordSizeMaxBytes, or too much waiting (limits::kLogQueueSizeMaxBytes)
   // A record refused before it got an LSN is reported with LSN 0. `done` must not call Stop. Thread safe.
@@ -83,8 +85,8 @@ class Log {
   // Removes files that hold only records with lsn <= upto. Thread safe.
   virtual Status Cut(Lsn upto) = 0;
 
-  virtual Lsn last_lsn() const = 0;    // last LSN given out (0: none yet)
-  virtual Status health() const = 0;   // OK, or why the log is poisoned
+  virtual Lsn last_lsn() const = 0;         // last LSN given out (0: none yet)
+  virtual Status health() const = 0;        // OK, or why the log is poisoned
   virtual uint64_t size_bytes() const = 0;  // of headers and records in all files, without reserved space
   virtual LogStats stats() const = 0;
   // Names ending in .log that are not ours, seen at Open and left alone: worth a warning.

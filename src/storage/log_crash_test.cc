@@ -1,4 +1,5 @@
-// The log's promise against an oracle: what was acknowledged comes back, in order, whatever died when, and nothing else.
+// The log's promise against an oracle: what was acknowledged comes back, in order, whatever died when, and nothing
+// else.
 #include <gtest/gtest.h>
 
 #include <future>
@@ -47,7 +48,8 @@ class Story {
       log.value().reset();
     } else {
       const StatusCode code = log.status().code();
-      ASSERT_TRUE(code == StatusCode::kUnavailable || code == StatusCode::kResourceExhausted) << log.status().ToString();
+      ASSERT_TRUE(code == StatusCode::kUnavailable || code == StatusCode::kResourceExhausted)
+          << log.status().ToString();
     }
     Die(death);
   }
@@ -85,7 +87,7 @@ class Story {
       for (const auto& [lsn, number] : replayed) {
         const auto hoped = offered_.find(number);
         EXPECT_TRUE(hoped != offered_.end() && hoped->second == lsn) << "record " << lsn << " is a phantom";
-        known_[lsn] = number;   // it was seen: from now on it has to stay
+        known_[lsn] = number;  // it was seen: from now on it has to stay
       }
     }
     return log;
@@ -122,20 +124,22 @@ class Story {
         MutexLock lock(mu_);
         offered_[number] = log.last_lsn().value + 1;
       }
-      log.Append({.index = {number}, .body = {Slice::Own(BodyOf(number))}}, [this, number](Lsn lsn, const Status& status) {
-        MutexLock lock(mu_);
-        if (status.ok()) {
-          known_[lsn.value] = number;
-        }
-      });
+      log.Append({.index = {number}, .body = {Slice::Own(BodyOf(number))}},
+                 [this, number](Lsn lsn, const Status& status) {
+                   MutexLock lock(mu_);
+                   if (status.ok()) {
+                     known_[lsn.value] = number;
+                   }
+                 });
     }
   }
 
   void Checkpoint(Log& log) {
     MutexLock lock(mu_);
     if (!known_.empty()) {
-      checkpoint_ = std::max(checkpoint_, known_.rbegin()->first - random_.Below(known_.rbegin()->first - checkpoint_ + 1));
-      (void)log.Cut({checkpoint_});   // fails where the disk is dead, and need not succeed
+      checkpoint_ =
+          std::max(checkpoint_, known_.rbegin()->first - random_.Below(known_.rbegin()->first - checkpoint_ + 1));
+      (void)log.Cut({checkpoint_});  // fails where the disk is dead, and need not succeed
     }
   }
 

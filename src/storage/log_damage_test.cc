@@ -1,4 +1,5 @@
-// Logs whose bytes changed on the disk: an error or the truth, never a wrong record, and nothing is repaired in silence.
+// Logs whose bytes changed on the disk: an error or the truth, never a wrong record, and nothing is repaired in
+// silence.
 #include <gtest/gtest.h>
 
 #include <future>
@@ -37,7 +38,8 @@ class LogDamage : public ::testing::Test {
 
   static void Append(Log& log, const std::string& body) {
     std::promise<Status> done;
-    log.Append({.index = {7}, .body = {Slice::Own(body)}}, [&](Lsn, Status status) { done.set_value(std::move(status)); });
+    log.Append({.index = {7}, .body = {Slice::Own(body)}},
+               [&](Lsn, Status status) { done.set_value(std::move(status)); });
     ASSERT_TRUE(done.get_future().get().ok());
   }
 
@@ -96,7 +98,8 @@ class LogDamage : public ::testing::Test {
 
 // The record header that stands at `offset` of a file's content, to read and to overwrite.
 std::span<uint8_t, kRecordHeaderBytes> HeaderAt(std::string& content, size_t offset) {
-  return std::span<uint8_t, kRecordHeaderBytes>(reinterpret_cast<uint8_t*>(content.data()) + offset, kRecordHeaderBytes);
+  return std::span<uint8_t, kRecordHeaderBytes>(reinterpret_cast<uint8_t*>(content.data()) + offset,
+                                                kRecordHeaderBytes);
 }
 
 TEST_F(LogDamage, EveryFlippedByteIsSeenWhileTheMarkIsIntact) {
@@ -256,7 +259,10 @@ TEST_F(LogDamage, RecordsAfterATornOneOfTheSameGroupAreTornToo) {
   std::vector<size_t> offsets;
   for (uint64_t lsn = 1; lsn <= 3; ++lsn) {
     const std::string body = BodyOf(lsn);
-    const RecordHeader header{.lsn = {lsn}, .synced_lsn = {0}, .index = {7}, .body_size = body.size(),
+    const RecordHeader header{.lsn = {lsn},
+                              .synced_lsn = {0},
+                              .index = {7},
+                              .body_size = body.size(),
                               .body_crc = Crc32c(0, body.data(), body.size())};
     std::array<uint8_t, kRecordHeaderBytes> bytes;
     Encode(header, file_header.salt, bytes);

@@ -85,9 +85,10 @@ Result<LogItem> LogFileReader::ReadItem(uint64_t offset, uint64_t salt) {
     return Bad(blank ? "a hole in the middle" : "record header with a wrong checksum");
   }
   if (header->version > kLogVersion) {
-    return FailedPrecondition("log file '" + file_->path() + "' has a record of format " + std::to_string(header->version) +
-                              " at offset " + std::to_string(offset) + ", this program knows formats up to " +
-                              std::to_string(kLogVersion) + ": start the newer version that wrote it");
+    return FailedPrecondition("log file '" + file_->path() + "' has a record of format " +
+                              std::to_string(header->version) + " at offset " + std::to_string(offset) +
+                              ", this program knows formats up to " + std::to_string(kLogVersion) +
+                              ": start the newer version that wrote it");
   }
   return ReadBody(*header, offset);
 }
@@ -117,8 +118,13 @@ Result<LogItem> LogFileReader::ReadBody(const RecordHeader& header, uint64_t off
     return Bad(name + " has bytes in its padding");
   }
   LogItem item{.kind = LogItem::Kind::kRecord, .end = begin + padded};
-  item.record = {.lsn = header.lsn, .shard = header.shard, .term = header.term, .index = header.index, .kind = header.kind,
-                 .time_ns = header.time_ns, .body = {Slice(buffer->data, header.body_size, buffer)}};
+  item.record = {.lsn = header.lsn,
+                 .shard = header.shard,
+                 .term = header.term,
+                 .index = header.index,
+                 .kind = header.kind,
+                 .time_ns = header.time_ns,
+                 .body = {Slice(buffer->data, header.body_size, buffer)}};
   return item;
 }
 

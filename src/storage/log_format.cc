@@ -12,9 +12,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "integers are copied as they lie in memory");
 
-constexpr uint64_t kFileMagic = 0x474f4c574f424e4c;    // "LNBOWLOG"
-constexpr uint64_t kMarkMagic = 0x4b524d574f424e4c;    // "LNBOWMRK"
-constexpr uint32_t kRecordMagic = 0x4345524c;          // "LREC"
+constexpr uint64_t kFileMagic = 0x474f4c574f424e4c;  // "LNBOWLOG"
+constexpr uint64_t kMarkMagic = 0x4b524d574f424e4c;  // "LNBOWMRK"
+constexpr uint32_t kRecordMagic = 0x4345524c;        // "LREC"
 
 constexpr size_t kLsnDigits = 20;
 constexpr std::string_view kSuffix = ".log";
@@ -36,7 +36,7 @@ constexpr size_t kTermAt = 32;
 constexpr size_t kIndexAt = 40;
 constexpr size_t kTimeAt = 48;
 constexpr size_t kBodySizeAt = 56;
-constexpr size_t kBodyCrcAt = 64;   // four zero bytes follow
+constexpr size_t kBodyCrcAt = 64;  // four zero bytes follow
 
 // Commit mark: magic, lsn, CRC32C of both, four zero bytes.
 constexpr size_t kMarkLsnAt = 8;
@@ -95,7 +95,8 @@ std::array<uint8_t, kCommitMarkBytes> EncodeCommitMark(Lsn lsn) {
 }
 
 std::optional<LogFileHeader> DecodeLogFileHeader(std::span<const uint8_t, kLogFileHeaderBytes> bytes) {
-  if (Get<uint64_t>(bytes, 0) != kFileMagic || Get<uint32_t>(bytes, kFileCrcAt) != Crc32c(0, bytes.data(), kFileCrcAt)) {
+  if (Get<uint64_t>(bytes, 0) != kFileMagic ||
+      Get<uint32_t>(bytes, kFileCrcAt) != Crc32c(0, bytes.data(), kFileCrcAt)) {
     return std::nullopt;
   }
   return LogFileHeader{.version = Get<uint32_t>(bytes, kFileVersionAt),

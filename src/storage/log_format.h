@@ -50,7 +50,8 @@ struct RecordHeader {
 
 std::array<uint8_t, kLogFileHeaderBytes> Encode(const LogFileHeader& header);
 void Encode(const RecordHeader& header, uint64_t salt, std::span<uint8_t, kRecordHeaderBytes> out);
-// One of the two marks of COMMITTED. They are written in turn, so that a write that is cut off spoils the older one only.
+// One of the two marks of COMMITTED. They are written in turn, so that a write that is cut off spoils the older one
+// only.
 std::array<uint8_t, kCommitMarkBytes> EncodeCommitMark(Lsn lsn);
 
 // None if magic or checksum are wrong; the version is for the caller to judge.

@@ -123,8 +123,8 @@ class Replayer {
 
   Status TakeRecord(const LogFileEntry& entry, uint64_t offset, const LogItem& item) {
     if (item.record.lsn != contents_.last_lsn.Next()) {
-      return DataLoss(At(entry.path, offset) + "expected record " + std::to_string(contents_.last_lsn.value + 1) + ", got " +
-                      std::to_string(item.record.lsn.value) + "; " + kAdvice);
+      return DataLoss(At(entry.path, offset) + "expected record " + std::to_string(contents_.last_lsn.value + 1) +
+                      ", got " + std::to_string(item.record.lsn.value) + "; " + kAdvice);
     }
     contents_.last_lsn = item.record.lsn;
     if (item.record.lsn <= options_.acknowledged) {
@@ -134,7 +134,8 @@ class Replayer {
   }
 
   // Torn or damaged? Torn only if nothing says that this record was ever durable.
-  Status JudgeBadItem(LogFileReader& reader, const LogFileEntry& entry, uint64_t offset, const LogItem& item, bool last) {
+  Status JudgeBadItem(LogFileReader& reader, const LogFileEntry& entry, uint64_t offset, const LogItem& item,
+                      bool last) {
     const Lsn lsn = contents_.last_lsn.Next();
     const std::string what =
         At(entry.path, offset) + item.defect + ", where record " + std::to_string(lsn.value) + " belongs; ";
@@ -142,12 +143,14 @@ class Replayer {
       return DataLoss(what + "newer log files follow; " + kAdvice);
     }
     if (lsn <= options_.acknowledged) {
-      return DataLoss(what + "records up to " + std::to_string(options_.acknowledged.value) + " were acknowledged; " + kAdvice);
+      return DataLoss(what + "records up to " + std::to_string(options_.acknowledged.value) + " were acknowledged; " +
+                      kAdvice);
     }
     LB_ASSIGN(const std::optional<uint64_t> later,
               reader.FindWrittenAfter(lsn, offset + kRecordAlignment, contents_.salt));
     if (later) {
-      return DataLoss(what + "a later record, at offset " + std::to_string(*later) + ", shows that it was durable; " + kAdvice);
+      return DataLoss(what + "a later record, at offset " + std::to_string(*later) + ", shows that it was durable; " +
+                      kAdvice);
     }
     contents_.torn = true;
     return {};
@@ -163,7 +166,8 @@ class Replayer {
                           : "file '" + contents_.files.back().path + "' ends at offset " +
                                 std::to_string(contents_.files.back().used_bytes) + " with record " +
                                 std::to_string(contents_.last_lsn.value)) +
-                    ", but records up to " + std::to_string(options_.acknowledged.value) + " were acknowledged; " + kAdvice);
+                    ", but records up to " + std::to_string(options_.acknowledged.value) + " were acknowledged; " +
+                    kAdvice);
   }
 
   FileSystem& fs_;

@@ -16,16 +16,16 @@ namespace longbow::storage {
 struct LogFileEntry {
   std::string path;
   Lsn first_lsn;
-  uint64_t used_bytes = 0;   // header and records; zeros may follow
+  uint64_t used_bytes = 0;  // header and records; zeros may follow
 };
 
 struct LogContents {
-  std::vector<LogFileEntry> files;        // by LSN; records are appended to the last. Empty: no log yet
-  std::vector<std::string> strange_files; // names ending in .log that are not ours
-  std::optional<std::string> unborn_file; // path of a file whose creation never finished: to be removed
-  Lsn last_lsn;                           // of the last whole record; `after` if there is no file
-  uint64_t salt = 0;                      // of the last file
-  bool torn = false;                      // the last file has bytes after used_bytes that have to go
+  std::vector<LogFileEntry> files;         // by LSN; records are appended to the last. Empty: no log yet
+  std::vector<std::string> strange_files;  // names ending in .log that are not ours
+  std::optional<std::string> unborn_file;  // path of a file whose creation never finished: to be removed
+  Lsn last_lsn;                            // of the last whole record; `after` if there is no file
+  uint64_t salt = 0;                       // of the last file
+  bool torn = false;                       // the last file has bytes after used_bytes that have to go
   // In the last file: everything before belongs to acknowledged records; 0 if there is none, so that the header is not
   // relied on either.
   uint64_t unsure_offset = 0;
@@ -33,13 +33,13 @@ struct LogContents {
 
 struct LogReplayOptions {
   std::string directory;
-  Lsn after;   // records up to here are checked but not replayed; files wholly below are not read
+  Lsn after;  // records up to here are checked but not replayed; files wholly below are not read
   // Every record up to here was acknowledged: if one is not there or not whole, that is damage and no torn tail.
   Lsn acknowledged;
 };
 
-// Calls `replay` for every whole record above `after`, in order. DATA_LOSS, FAILED_PRECONDITION (newer format), the file
-// system's errors, or what `replay` returns.
+// Calls `replay` for every whole record above `after`, in order. DATA_LOSS, FAILED_PRECONDITION (newer format), the
+// file system's errors, or what `replay` returns.
 Result<LogContents> ReplayLog(FileSystem& fs, const LogReplayOptions& options,
                               const std::function<Status(const LogRecord&)>& replay);
 

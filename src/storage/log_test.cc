@@ -23,8 +23,11 @@ LogRecord MakeRecord(uint64_t number, size_t size) {
   for (char& byte : body) {
     byte = static_cast<char>(random.Next());
   }
-  LogRecord record{.shard = {static_cast<uint32_t>(number % 7)}, .term = {number % 3}, .index = {number},
-                   .kind = static_cast<RecordKind>(1 + number % 6), .time_ns = static_cast<int64_t>(number) - 5};
+  LogRecord record{.shard = {static_cast<uint32_t>(number % 7)},
+                   .term = {number % 3},
+                   .index = {number},
+                   .kind = static_cast<RecordKind>(1 + number % 6),
+                   .time_ns = static_cast<int64_t>(number) - 5};
   // Two pieces and an empty one, as gathered bodies come.
   const Slice whole = Slice::Own(std::move(body));
   record.body = {whole.Sub(0, size / 3), Slice(), whole.Sub(size / 3, size - size / 3)};
@@ -50,7 +53,8 @@ void ExpectSame(const LogRecord& got, const LogRecord& expected) {
 
 using Records = std::vector<LogRecord>;
 
-Result<std::unique_ptr<Log>> Open(FileSystem& fs, Records* replayed = nullptr, Lsn after = {}, LogOptions options = {}) {
+Result<std::unique_ptr<Log>> Open(FileSystem& fs, Records* replayed = nullptr, Lsn after = {},
+                                  LogOptions options = {}) {
   if (options.file_size_bytes == 0) {
     options.file_size_bytes = 4'096;
   }
@@ -273,7 +277,8 @@ INSTANTIATE_TEST_SUITE_P(Calls, LogFaults,
                                            FaultCase{FileCall::kWrite, FaultKind::kShortWrite, "Input/output error"},
                                            FaultCase{FileCall::kWrite, FaultKind::kNoSpace, "No space left"},
                                            FaultCase{FileCall::kAllocate, FaultKind::kNoSpace, "No space left"},
-                                           FaultCase{FileCall::kSyncDirectory, FaultKind::kIoError, "Input/output error"}));
+                                           FaultCase{FileCall::kSyncDirectory, FaultKind::kIoError,
+                                                     "Input/output error"}));
 
 TEST_P(LogFaults, OneFailurePoisonsForGood) {
   MemoryFileSystem memory;

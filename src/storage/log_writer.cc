@@ -139,10 +139,17 @@ Slices LogWriter::Gather(std::span<const SummedRecord> records) {
   for (const SummedRecord& summed : records) {
     const LogRecord& record = summed.record;
     const size_t size = TotalSize(record.body);
-    const RecordHeader header{.kind = record.kind, .shard = record.shard, .lsn = record.lsn, .synced_lsn = synced_lsn,
-                              .term = record.term, .index = record.index, .time_ns = record.time_ns, .body_size = size,
+    const RecordHeader header{.kind = record.kind,
+                              .shard = record.shard,
+                              .lsn = record.lsn,
+                              .synced_lsn = synced_lsn,
+                              .term = record.term,
+                              .index = record.index,
+                              .time_ns = record.time_ns,
+                              .body_size = size,
                               .body_crc = summed.body_crc};
-    Encode(header, salt_, std::span<uint8_t, kRecordHeaderBytes>(gatherer.Stage(kRecordHeaderBytes), kRecordHeaderBytes));
+    Encode(header, salt_,
+           std::span<uint8_t, kRecordHeaderBytes>(gatherer.Stage(kRecordHeaderBytes), kRecordHeaderBytes));
     for (const Slice& piece : record.body) {
       if (IsCopied(summed)) {
         std::copy(piece.begin(), piece.end(), gatherer.Stage(piece.size()));

@@ -59,7 +59,7 @@ class LogWriter {
   std::unique_ptr<File> mark_;
   size_t mark_slot_ = 0;  // of its two, the one to write next
   std::unique_ptr<File> file_;
-  uint64_t offset_ = 0;   // where the next record goes
+  uint64_t offset_ = 0;  // where the next record goes
   uint64_t salt_ = 0;
   std::vector<uint8_t> staging_;  // headers, padding and small bodies of one group
 

@@ -33,8 +33,8 @@ std::string Hex(uint32_t number) {
   return text;
 }
 
-// The first line, "LONGBOW-MANIFEST <version> <bytes of JSON> <CRC32C of the line so far and the JSON>". Its form is the
-// same in every version, so that any program can tell a newer manifest from a damaged one.
+// The first line, "LONGBOW-MANIFEST <version> <bytes of JSON> <CRC32C of the line so far and the JSON>". Its form is
+// the same in every version, so that any program can tell a newer manifest from a damaged one.
 std::string HeaderLine(uint64_t version, std::string_view json) {
   std::string line = std::string(kMagic) + " " + std::to_string(version) + " " + std::to_string(json.size()) + " ";
   const uint32_t crc = Crc32c(Crc32c(0, line.data(), line.size()), json.data(), json.size());
@@ -222,7 +222,9 @@ Result<Manifest> ReadJson(const Json& json) {
 // Below the data folder and nowhere else.
 bool IsSafePath(const std::string& file) {
   const std::filesystem::path path(file);
-  const auto goes_astray = [](const std::filesystem::path& part) { return part.empty() || part == "." || part == ".."; };
+  const auto goes_astray = [](const std::filesystem::path& part) {
+    return part.empty() || part == "." || part == "..";
+  };
   return !file.empty() && path.is_relative() && file.find('\0') == std::string::npos &&
          std::none_of(path.begin(), path.end(), goes_astray);
 }
@@ -261,7 +263,8 @@ std::string Inconsistency(const Manifest& manifest) {
 }
 
 Status Damaged(const std::string& path, size_t offset, const std::string& reason) {
-  return DataLoss("manifest '" + path + "' is damaged at offset " + std::to_string(offset) + ": " + reason + "; " + kAdvice);
+  return DataLoss("manifest '" + path + "' is damaged at offset " + std::to_string(offset) + ": " + reason + "; " +
+                  kAdvice);
 }
 
 // The version that a header line claims; 0 if it is none.
@@ -353,8 +356,8 @@ Result<std::vector<uint64_t>> ReadDeletedRows(FileSystem& fs, const std::string&
   std::vector<uint64_t> bits(size / sizeof(uint64_t));
   LB_ASSIGN(const size_t got, file->ReadAt(0, {reinterpret_cast<uint8_t*>(bits.data()), size}));
   if (const uint32_t crc = Crc32c(0, bits.data(), got); crc != digest.crc32c) {
-    return DataLoss("bitmap of deleted rows '" + path + "' is damaged: expected CRC32C " + Hex(digest.crc32c) + ", got " +
-                    Hex(crc) + "; " + kAdvice);
+    return DataLoss("bitmap of deleted rows '" + path + "' is damaged: expected CRC32C " + Hex(digest.crc32c) +
+                    ", got " + Hex(crc) + "; " + kAdvice);
   }
   return bits;
 }

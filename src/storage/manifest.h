@@ -14,7 +14,7 @@
 namespace longbow::storage {
 
 struct SegmentEntry {
-  std::string file;         // below the data folder, '/'-separated
+  std::string file;  // below the data folder, '/'-separated
   FileDigest digest;
   uint64_t first_ordinal = 0;
   uint64_t rows = 0;
@@ -23,16 +23,16 @@ struct SegmentEntry {
 struct CollectionEntry {
   std::string name;
   ShardId shard;
-  std::string schema_ipc;   // Arrow IPC schema message
-  uint64_t rows = 0;        // ordinals [0, rows), dead ones included
+  std::string schema_ipc;  // Arrow IPC schema message
+  uint64_t rows = 0;       // ordinals [0, rows), dead ones included
   LogIndex last_index;
-  std::vector<SegmentEntry> segments;   // consecutive, from ordinal 0
-  std::string deleted_file;             // bitmap of dead ordinals, see DeletedRows below; empty = none dead
+  std::vector<SegmentEntry> segments;  // consecutive, from ordinal 0
+  std::string deleted_file;            // bitmap of dead ordinals, see DeletedRows below; empty = none dead
   FileDigest deleted_digest;
 };
 
 struct Manifest {
-  Lsn checkpoint;           // everything up to here is in the files named below
+  Lsn checkpoint;  // everything up to here is in the files named below
   ShardId next_shard{1};
   std::vector<std::string> namespaces;
   std::vector<CollectionEntry> collections;

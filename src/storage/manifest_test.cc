@@ -14,10 +14,16 @@ constexpr const char* kPath = "/data/MANIFEST";
 
 Manifest Example() {
   Manifest manifest{.checkpoint = {~uint64_t{0}}, .next_shard = {8}, .namespaces = {"default", "täglich", ""}};
-  CollectionEntry full{.name = "default/\"quoted\"\n", .shard = {7}, .schema_ipc = std::string("\0\xff\x01 ipc", 7), .rows = 30,
-                       .last_index = {5}, .deleted_file = "shard-7/3.dead", .deleted_digest = {8, 0xdeadbeef}};
-  full.segments = {{.file = "shard-7/1.parquet", .digest = {1'000, 1}, .first_ordinal = 0, .rows = 10},
-                   {.file = "shard-7/2.parquet", .digest = {~uint64_t{0}, ~uint32_t{0}}, .first_ordinal = 10, .rows = 20}};
+  CollectionEntry full{.name = "default/\"quoted\"\n",
+                       .shard = {7},
+                       .schema_ipc = std::string("\0\xff\x01 ipc", 7),
+                       .rows = 30,
+                       .last_index = {5},
+                       .deleted_file = "shard-7/3.dead",
+                       .deleted_digest = {8, 0xdeadbeef}};
+  full.segments = {
+      {.file = "shard-7/1.parquet", .digest = {1'000, 1}, .first_ordinal = 0, .rows = 10},
+      {.file = "shard-7/2.parquet", .digest = {~uint64_t{0}, ~uint32_t{0}}, .first_ordinal = 10, .rows = 20}};
   manifest.collections = {full, {.name = "empty", .shard = {2}}};
   return manifest;
 }
@@ -113,8 +119,9 @@ TEST_F(ManifestFile, ReadsStrictly) {
   const std::string head = R"({"checkpoint": 1, "next_shard": 9, "namespaces": [], "collections": [)";
   const std::string digest = R"({"size_bytes": 1, "crc32c": 2})";
   const auto collection = [&](const std::string& rows, const std::string& segments, const std::string& more) {
-    return head + R"({"name": "a", "shard": 1, "schema_ipc": "AA==", "rows": )" + rows + R"(, "last_index": 1, "segments": [)" +
-           segments + R"(], "deleted_file": "", "deleted_digest": )" + digest + more + "}]}";
+    return head + R"({"name": "a", "shard": 1, "schema_ipc": "AA==", "rows": )" + rows +
+           R"(, "last_index": 1, "segments": [)" + segments + R"(], "deleted_file": "", "deleted_digest": )" + digest +
+           more + "}]}";
   };
   const auto segment = [&](const std::string& file, int first, int rows) {
     return R"({"file": ")" + file + R"(", "digest": )" + digest + R"(, "first_ordinal": )" + std::to_string(first) +
@@ -136,7 +143,8 @@ TEST_F(ManifestFile, ReadsStrictly) {
       {collection("2", segment("../a", 0, 2), ""), "no path below"},
       {collection("2", segment("/a", 0, 2), ""), "no path below"},
       {collection("2", segment("a/", 0, 2), ""), "no path below"},
-      {R"({"checkpoint": 1, "next_shard": 4294967296, "namespaces": [], "collections": []})", "next_shard is no number"},
+      {R"({"checkpoint": 1, "next_shard": 4294967296, "namespaces": [], "collections": []})",
+       "next_shard is no number"},
       {R"({"checkpoint": 1, "next_shard": 1, "namespaces": [1], "collections": []})", "namespaces[0] is no text"},
       {R"({"checkpoint": 1, "next_shard": 1, "namespaces": {}, "collections": []})", "namespaces is no array"},
   };

@@ -1,10 +1,10 @@
 #include "storage/segment_file.h"
 
 #include <arrow/buffer.h>
+#include <arrow/io/memory.h>
 #include <arrow/ipc/dictionary.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/ipc/writer.h>
-#include <arrow/io/memory.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
 #include <arrow/util/base64.h>
@@ -42,7 +42,8 @@ bool IsVector(const arrow::DataType& type) {
 
 // Parquet writes a list of fixed length 0 and cannot read it back.
 bool HasEmptyList(const arrow::DataType& type) {
-  if (type.id() == arrow::Type::FIXED_SIZE_LIST && static_cast<const arrow::FixedSizeListType&>(type).list_size() == 0) {
+  if (type.id() == arrow::Type::FIXED_SIZE_LIST &&
+      static_cast<const arrow::FixedSizeListType&>(type).list_size() == 0) {
     return true;
   }
   const arrow::FieldVector& fields = type.fields();
@@ -70,12 +71,14 @@ std::shared_ptr<parquet::WriterProperties> WriterProperties(const arrow::Schema&
   return builder.build();
 }
 
-arrow::Result<std::shared_ptr<arrow::Table>> ToTable(const std::shared_ptr<arrow::Schema>& schema, const Batches& batches) {
+arrow::Result<std::shared_ptr<arrow::Table>> ToTable(const std::shared_ptr<arrow::Schema>& schema,
+                                                     const Batches& batches) {
   Batches uniform;
   uniform.reserve(batches.size());
   for (const auto& batch : batches) {
     if (!batch->schema()->Equals(*schema, /*check_metadata=*/false)) {
-      return arrow::Status::Invalid("a batch has schema ", batch->schema()->ToString(), " instead of ", schema->ToString());
+      return arrow::Status::Invalid("a batch has schema ", batch->schema()->ToString(), " instead of ",
+                                    schema->ToString());
     }
     uniform.push_back(arrow::RecordBatch::Make(schema, batch->num_rows(), batch->columns()));
   }
@@ -128,8 +131,8 @@ Status CheckDigest(File& file, const FileDigest& expected) {
     crc = Crc32c(crc, bytes.data(), got);
   }
   if (crc != expected.crc32c) {
-    return DataLoss("segment file '" + file.path() + "' is damaged: expected CRC32C " + std::to_string(expected.crc32c) +
-                    ", got " + std::to_string(crc) + "; restore it from a snapshot");
+    return DataLoss("segment file '" + file.path() + "' is damaged: expected CRC32C " +
+                    std::to_string(expected.crc32c) + ", got " + std::to_string(crc) + "; restore it from a snapshot");
   }
   return {};
 }
@@ -156,7 +159,8 @@ arrow::Status AppendBatches(const arrow::Table& table, const std::shared_ptr<arr
     }
     arrow::ArrayVector columns;
     for (int i = 0; i < schema->num_fields(); ++i) {
-      ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Array> column, RestoreType(batch->column(i), schema->field(i)->type()));
+      ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Array> column,
+                            RestoreType(batch->column(i), schema->field(i)->type()));
       columns.push_back(std::move(column));
     }
     out.push_back(arrow::RecordBatch::Make(schema, batch->num_rows(), std::move(columns)));
@@ -173,7 +177,8 @@ arrow::Status ReadParquet(const std::shared_ptr<InputFile>& file, Batches& out) 
   ARROW_RETURN_NOT_OK(builder.Open(file, properties));
   ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<parquet::arrow::FileReader> reader,
                         builder.properties(arrow_properties)->Build());
-  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Schema> schema, StoredSchema(*reader->parquet_reader()->metadata()));
+  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Schema> schema,
+                        StoredSchema(*reader->parquet_reader()->metadata()));
   for (int group = 0; group < reader->num_row_groups(); ++group) {
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Table> table, reader->ReadRowGroup(group));
     if (table->num_columns() != schema->num_fields()) {
@@ -186,8 +191,8 @@ arrow::Status ReadParquet(const std::shared_ptr<InputFile>& file, Batches& out) 
 
 }  // namespace
 
-Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path, const std::shared_ptr<arrow::Schema>& schema,
-                                    const Batches& batches) {
+Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path,
+                                    const std::shared_ptr<arrow::Schema>& schema, const Batches& batches) {
   LB_ASSIGN(const std::unique_ptr<File> file, fs.Open(path, OpenMode::kCreate));
   const auto sink = std::make_shared<SummingOutputStream>(*file);
   const arrow::Status written = Caught([&] { return WriteParquet(schema, batches, sink); });

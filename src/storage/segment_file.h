@@ -22,9 +22,10 @@ struct FileDigest {
   uint32_t crc32c = 0;
 };
 
-// Writes the batches (all of `schema`) as one Parquet file with page checksums and the Arrow schema inside; synced before
-// it returns. The file must not exist. After an error it may exist in part: names are never used twice.
-Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path, const std::shared_ptr<arrow::Schema>& schema,
+// Writes the batches (all of `schema`) as one Parquet file with page checksums and the Arrow schema inside; synced
+// before it returns. The file must not exist. After an error it may exist in part: names are never used twice.
+Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path,
+                                    const std::shared_ptr<arrow::Schema>& schema,
                                     const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches);
 
 // Reads a file back, in order, after checking size and checksum. DATA_LOSS names file, expected and got.

@@ -40,7 +40,8 @@ std::shared_ptr<arrow::Array> Whole(const Batches& batches, int column) {
   for (const auto& batch : batches) {
     std::shared_ptr<arrow::Array> array = batch->column(column);
     if (array->type_id() == arrow::Type::DICTIONARY) {
-      array = arrow::compute::Cast(*array, static_cast<const arrow::DictionaryType&>(*array->type()).value_type()).ValueOrDie();
+      array = arrow::compute::Cast(*array, static_cast<const arrow::DictionaryType&>(*array->type()).value_type())
+                  .ValueOrDie();
     }
     chunks.push_back(array);
   }
@@ -119,7 +120,8 @@ std::vector<TypeCase> TypeCases() {
       {arrow::fixed_size_list(arrow::utf8(), 2), R"([["a", "b"], null, [null, ""]])"},
       {arrow::fixed_size_list(arrow::timestamp(arrow::TimeUnit::SECOND, "UTC"), 2), "[[1, 2], null, [3, null]]"},
       {arrow::fixed_size_list(arrow::decimal128(10, 2), 2), R"([["1.00", "2.00"], null, ["3.00", null]])"},
-      {arrow::fixed_size_list(arrow::fixed_size_list(arrow::int8(), 2), 2), "[[[1, 2], [3, 4]], null, [[5, 6], [7, 8]]]"},
+      {arrow::fixed_size_list(arrow::fixed_size_list(arrow::int8(), 2), 2),
+       "[[[1, 2], [3, 4]], null, [[5, 6], [7, 8]]]"},
       {arrow::list(arrow::int16()), "[[1, 2], null, []]"},
       {arrow::list(arrow::date64()), "[[86400000, null], null, []]"},
       {arrow::large_list(arrow::field("x", arrow::utf8())), R"([["a", null], null, []])"},
@@ -138,7 +140,8 @@ std::vector<TypeCase> TypeCases() {
 TEST(SegmentFile, BringsBackEveryTypeExactly) {
   for (const TypeCase& c : TypeCases()) {
     SCOPED_TRACE(c.type->ToString());
-    const auto schema = arrow::schema({arrow::field("c", c.type)}, arrow::key_value_metadata({{"longbow.metric", "cosine"}}));
+    const auto schema =
+        arrow::schema({arrow::field("c", c.type)}, arrow::key_value_metadata({{"longbow.metric", "cosine"}}));
     const auto array = FromJson(c.type, c.json);
     const auto whole = arrow::RecordBatch::Make(schema, 3, {array});
     ExpectExact(schema, {whole});
@@ -150,7 +153,8 @@ TEST(SegmentFile, BringsBackNestedDictionariesAndExtensions) {
   const auto words = FromJson(arrow::dictionary(arrow::int8(), arrow::utf8()), R"(["x", null, "y"])");
   const auto nested = arrow::StructArray::Make({words}, std::vector<std::string>{"d"}).ValueOrDie();
   const auto uuids = arrow::ExtensionType::WrapArray(
-      arrow::extension::uuid(), FromJson(arrow::fixed_size_binary(16), R"(["0123456789abcdef", null, "fedcba9876543210"])"));
+      arrow::extension::uuid(),
+      FromJson(arrow::fixed_size_binary(16), R"(["0123456789abcdef", null, "fedcba9876543210"])"));
   const auto schema = arrow::schema({arrow::field("s", nested->type()), arrow::field("u", uuids->type()),
                                      arrow::field("n", arrow::int32(), /*nullable=*/false)});
   const auto batch = arrow::RecordBatch::Make(schema, 3, {nested, uuids, FromJson(arrow::int32(), "[1, 2, 3]")});
@@ -189,7 +193,8 @@ TEST(SegmentFile, KeepsOrderOverManyBatchesAndRowGroups) {
     batches.push_back(arrow::RecordBatch::Make(
         schema, rows,
         {ids.Finish().ValueOrDie(), names.Finish().ValueOrDie(),
-         arrow::DictionaryArray::FromArrays(schema->field(2)->type(), words.Finish().ValueOrDie(), dictionary).ValueOrDie(),
+         arrow::DictionaryArray::FromArrays(schema->field(2)->type(), words.Finish().ValueOrDie(), dictionary)
+             .ValueOrDie(),
          arrow::FixedSizeListArray::FromArrays(values.Finish().ValueOrDie(), 4).ValueOrDie()}));
   }
   ASSERT_GT(id, 131'072);
@@ -229,10 +234,10 @@ TEST(SegmentFile, RefusesWhatItCouldNotBringBack) {
 }
 
 Batches SmallBatches() {
-  const auto schema = arrow::schema({arrow::field("id", arrow::int64()),
-                                     arrow::field("v", arrow::fixed_size_list(arrow::float32(), 2))});
-  return {arrow::RecordBatch::Make(schema, 2, {FromJson(arrow::int64(), "[1, 2]"),
-                                               FromJson(schema->field(1)->type(), "[[1, 2], [3, 4]]")})};
+  const auto schema = arrow::schema(
+      {arrow::field("id", arrow::int64()), arrow::field("v", arrow::fixed_size_list(arrow::float32(), 2))});
+  return {arrow::RecordBatch::Make(
+      schema, 2, {FromJson(arrow::int64(), "[1, 2]"), FromJson(schema->field(1)->type(), "[[1, 2], [3, 4]]")})};
 }
 
 TEST(SegmentFile, SeesEveryFlippedBitAndEveryLostByte) {
@@ -282,7 +287,8 @@ TEST(SegmentFile, DiskErrorsKeepTheirCode) {
     MemoryFileSystem memory;
     FaultFileSystem fs(memory);
     fs.FailCall(call, 1, FaultKind::kNoSpace);
-    EXPECT_EQ(WriteSegmentFile(fs, kPath, batches[0]->schema(), batches).status().code(), StatusCode::kResourceExhausted);
+    EXPECT_EQ(WriteSegmentFile(fs, kPath, batches[0]->schema(), batches).status().code(),
+              StatusCode::kResourceExhausted);
   }
   MemoryFileSystem fs;
   ASSERT_TRUE(WriteSegmentFile(fs, kPath, batches[0]->schema(), batches).ok());

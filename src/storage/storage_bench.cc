@@ -42,7 +42,8 @@ Slice RandomSlice(size_t size) {
 
 std::unique_ptr<Log> OpenLog(const Folder& folder) {
   return Log::Open(RealFileSystem(), folder.path() + "/log", {.file_size_bytes = limits::kLogFileSizeBytes}, {},
-                   [](const LogRecord&) { return Status(); }).value();
+                   [](const LogRecord&) { return Status(); })
+      .value();
 }
 
 // state.range(0): bytes per record; range(1): threads that each append one record and wait for it.
@@ -156,7 +157,8 @@ void SegmentWrite(benchmark::State& state) {
   int64_t bytes = 0;
   for (auto _ : state) {
     const std::string path = folder.path() + "/" + std::to_string(bytes);
-    bytes += static_cast<int64_t>(WriteSegmentFile(RealFileSystem(), path, batch->schema(), {batch}).value().size_bytes);
+    bytes +=
+        static_cast<int64_t>(WriteSegmentFile(RealFileSystem(), path, batch->schema(), {batch}).value().size_bytes);
     state.PauseTiming();
     std::filesystem::remove(path);
     state.ResumeTiming();

@@ -14,7 +14,8 @@ inline Status FromReading(const arrow::Status& status) {
   if (status.ok()) {
     return {};
   }
-  return status.IsOutOfMemory() ? ResourceExhausted(status.message()) : InvalidArgument("invalid Arrow data: " + status.message());
+  return status.IsOutOfMemory() ? ResourceExhausted(status.message())
+                                : InvalidArgument("invalid Arrow data: " + status.message());
 }
 
 // For work on our own data: a failure is a bug, but for a lack of memory.
@@ -22,7 +23,8 @@ inline Status FromWriting(const arrow::Status& status) {
   if (status.ok()) {
     return {};
   }
-  return status.IsOutOfMemory() ? ResourceExhausted(status.message()) : Internal("cannot encode Arrow data: " + status.ToString());
+  return status.IsOutOfMemory() ? ResourceExhausted(status.message())
+                                : Internal("cannot encode Arrow data: " + status.ToString());
 }
 
 }  // namespace longbow::wire

@@ -46,13 +46,14 @@ class ArrivedMessages final : public arrow::ipc::MessageReader {
   std::deque<std::unique_ptr<arrow::ipc::Message>> messages;
 };
 
-// Bytes that the buffers of a batch will occupy. A compressed buffer begins with its size before compression (int64; -1:
-// it is not compressed after all), so a decompression bomb shows itself before anything is allocated.
+// Bytes that the buffers of a batch will occupy. A compressed buffer begins with its size before compression (int64;
+// -1: it is not compressed after all), so a decompression bomb shows itself before anything is allocated.
 Result<int64_t> DecodedSize(const IpcMetadata& metadata, SliceFile& body) {
   int64_t total = 0;
   int64_t on_the_wire = 0;
   for (const IpcMetadata::Range& range : metadata.buffers) {
-    if (range.offset < 0 || range.length < 0 || range.offset > metadata.body_length || range.length > metadata.body_length - range.offset) {
+    if (range.offset < 0 || range.length < 0 || range.offset > metadata.body_length ||
+        range.length > metadata.body_length - range.offset) {
       return InvalidArgument("invalid Arrow data: a buffer lies outside of the message body");
     }
     // Honest writers never let buffers overlap; a liar could have the same bytes copied thousands of times.
@@ -63,23 +64,27 @@ Result<int64_t> DecodedSize(const IpcMetadata& metadata, SliceFile& body) {
     int64_t size = range.length;
     if (metadata.compressed && range.length > 0) {
       int64_t declared = 0;
-      if (range.length < static_cast<int64_t>(sizeof(declared)) || !body.ReadAt(range.offset, sizeof(declared), &declared).ok() || declared < -1) {
+      if (range.length < static_cast<int64_t>(sizeof(declared)) ||
+          !body.ReadAt(range.offset, sizeof(declared), &declared).ok() || declared < -1) {
         return InvalidArgument("invalid Arrow data: a compressed buffer does not tell its size");
       }
       size = declared < 0 ? range.length : declared;
     }
     if (size > limits::kBatchSizeMaxBytes - total) {
-      return ResourceExhausted("a batch is larger than " + std::to_string(limits::kBatchSizeMaxBytes) + " bytes; send smaller batches");
+      return ResourceExhausted("a batch is larger than " + std::to_string(limits::kBatchSizeMaxBytes) +
+                               " bytes; send smaller batches");
     }
     total += size;
   }
   return total;
 }
 
-// Lengths claimed without bytes to back them would make later stages work for nothing: null columns need no bytes at all.
+// Lengths claimed without bytes to back them would make later stages work for nothing: null columns need no bytes at
+// all.
 Status CheckLengths(const IpcMetadata& metadata, int64_t decoded_bytes) {
   if (metadata.rows < 0 || metadata.rows > limits::kBatchRowsMax) {
-    return InvalidArgument("a batch of " + std::to_string(metadata.rows) + " rows: at most " + std::to_string(limits::kBatchRowsMax) + " allowed");
+    return InvalidArgument("a batch of " + std::to_string(metadata.rows) + " rows: at most " +
+                           std::to_string(limits::kBatchRowsMax) + " allowed");
   }
   for (const int64_t length : metadata.node_lengths) {
     if (length < 0 || length > 8 * decoded_bytes + limits::kBatchRowsMax) {
@@ -136,7 +141,8 @@ class BatchDecoder::State {
       return InvalidArgument("data before the schema");
     }
     if (metadata.body_length < 0 || static_cast<size_t>(metadata.body_length) != body_size) {
-      return InvalidArgument("the message body has " + std::to_string(body_size) + " bytes, its header says " + std::to_string(metadata.body_length));
+      return InvalidArgument("the message body has " + std::to_string(body_size) + " bytes, its header says " +
+                             std::to_string(metadata.body_length));
     }
     SliceFile body(data.body, cache_);
     LB_ASSIGN(const int64_t decoded_bytes, DecodedSize(metadata, body));
@@ -160,14 +166,16 @@ class BatchDecoder::State {
     arrow::ipc::DictionaryMemo memo;
     auto schema = arrow::ipc::ReadSchema(**message, &memo);
     LB_TRY(FromReading(schema.status()));
-    // Dictionaries and foreign byte order are for Arrow's stream reader, which wants whole bodies; the usual case is not.
+    // Dictionaries and foreign byte order are for Arrow's stream reader, which wants whole bodies; the usual case is
+    // not.
     if (memo.fields().num_fields() > 0 || !(*schema)->is_native_endian()) {
       auto arrived = std::make_unique<ArrivedMessages>();
       ArrivedMessages* queue = arrived.get();
       queue->messages.push_back(std::move(*message));
       auto options = ReadOptions();
       options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
-      auto reader = arrow::ipc::RecordBatchStreamReader::Open(std::unique_ptr<arrow::ipc::MessageReader>(std::move(arrived)), options);
+      auto reader = arrow::ipc::RecordBatchStreamReader::Open(
+          std::unique_ptr<arrow::ipc::MessageReader>(std::move(arrived)), options);
       LB_TRY(FromReading(reader.status()));
       stream_ = std::move(*reader);
       arrived_ = queue;
@@ -192,7 +200,8 @@ class BatchDecoder::State {
       total += bytes;
     }
     if (std::max(total, waiting_bytes_) > limits::kDictionariesSizeMaxBytes) {
-      return ResourceExhausted("the dictionaries of the stream are larger than " + std::to_string(limits::kDictionariesSizeMaxBytes) + " bytes");
+      return ResourceExhausted("the dictionaries of the stream are larger than " +
+                               std::to_string(limits::kDictionariesSizeMaxBytes) + " bytes");
     }
     return Queue(data, body);  // read together with the next batch
   }

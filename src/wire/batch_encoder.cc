@@ -22,7 +22,8 @@ constexpr int64_t kMessageMaxBytes = INT32_MAX;  // Arrow's client reads no larg
 
 Result<net::Message> ToFlightData(const arrow::ipc::IpcPayload& payload, std::string_view app_metadata) {
   std::string head;
-  AppendBytes(&head, kDataHeader, {reinterpret_cast<const char*>(payload.metadata->data()), static_cast<size_t>(payload.metadata->size())});
+  AppendBytes(&head, kDataHeader,
+              {reinterpret_cast<const char*>(payload.metadata->data()), static_cast<size_t>(payload.metadata->size())});
   if (!app_metadata.empty()) {
     AppendBytes(&head, kAppMetadata, app_metadata);
   }
@@ -31,7 +32,8 @@ Result<net::Message> ToFlightData(const arrow::ipc::IpcPayload& payload, std::st
   }
   const int64_t head_size = static_cast<int64_t>(head.size());
   if (payload.body_length > kMessageMaxBytes - head_size) {
-    return InvalidArgument("a batch of " + std::to_string(payload.body_length) + " bytes does not fit one message of 2 GiB: split it");
+    return InvalidArgument("a batch of " + std::to_string(payload.body_length) +
+                           " bytes does not fit one message of 2 GiB: split it");
   }
   net::Message message = {Slice::Own(std::move(head))};
   if (payload.type != arrow::ipc::MessageType::SCHEMA) {
@@ -93,7 +95,8 @@ class BatchEncoder::State {
   std::map<int64_t, std::shared_ptr<arrow::Array>> sent_;
 };
 
-BatchEncoder::BatchEncoder(std::shared_ptr<arrow::Schema> schema) : state_(std::make_unique<State>(std::move(schema))) {}
+BatchEncoder::BatchEncoder(std::shared_ptr<arrow::Schema> schema)
+    : state_(std::make_unique<State>(std::move(schema))) {}
 BatchEncoder::~BatchEncoder() = default;
 Result<net::Message> BatchEncoder::Schema() { return state_->Schema(); }
 Result<std::vector<net::Message>> BatchEncoder::Batch(const arrow::RecordBatch& rows, std::string_view app_metadata) {

@@ -24,7 +24,9 @@ size_t CapacityFor(size_t size_bytes) {
 class BlockCache::Block final : public arrow::MutableBuffer {
  public:
   Block(std::shared_ptr<BlockCache> cache, void* memory, size_t size_bytes, size_t capacity_bytes)
-      : MutableBuffer(static_cast<uint8_t*>(memory), static_cast<int64_t>(size_bytes)), cache_(std::move(cache)), capacity_bytes_(capacity_bytes) {}
+      : MutableBuffer(static_cast<uint8_t*>(memory), static_cast<int64_t>(size_bytes)),
+        cache_(std::move(cache)),
+        capacity_bytes_(capacity_bytes) {}
   ~Block() override { cache_->Release(mutable_data(), capacity_bytes_); }
 
  private:

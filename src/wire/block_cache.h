@@ -23,8 +23,8 @@ class BlockCache : public std::enable_shared_from_this<BlockCache> {
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
 
-  // `size_bytes` of writable memory, 64-byte aligned (2 MiB where large, for huge pages), contents undefined. Comes back
-  // here when the last reference goes. Null if there is no memory.
+  // `size_bytes` of writable memory, 64-byte aligned (2 MiB where large, for huge pages), contents undefined. Comes
+  // back here when the last reference goes. Null if there is no memory.
   std::shared_ptr<arrow::Buffer> Allocate(size_t size_bytes);
   // Frees everything that waits: for an idle door.
   void Trim();

@@ -30,8 +30,8 @@ Status CheckCondition(const Predicate& condition) {
     return InvalidArgument(std::string(kCriteria) + ": this operator does not apply to " + condition.field);
   }
   if (!set && condition.values.size() != expected) {
-    return InvalidArgument(std::string(kCriteria) + ": the filter on " + condition.field + " needs " + std::to_string(expected) + " value(s), got " +
-                           std::to_string(condition.values.size()));
+    return InvalidArgument(std::string(kCriteria) + ": the filter on " + condition.field + " needs " +
+                           std::to_string(expected) + " value(s), got " + std::to_string(condition.values.size()));
   }
   for (const std::string& value : condition.values) {
     if (!is_name && !RowsValue(value)) {

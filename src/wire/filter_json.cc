@@ -19,18 +19,41 @@ struct OperatorName {
   Op op;
 };
 constexpr std::array kOperators = std::to_array<OperatorName>({
-    {"=", Op::kEq},           {"==", Op::kEq},           {"eq", Op::kEq},
-    {"!=", Op::kNe},          {"<>", Op::kNe},           {"neq", Op::kNe},      {"ne", Op::kNe},
-    {">", Op::kGt},           {"gt", Op::kGt},           {">=", Op::kGe},       {"ge", Op::kGe},    {"gte", Op::kGe},
-    {"<", Op::kLt},           {"lt", Op::kLt},           {"<=", Op::kLe},       {"le", Op::kLe},    {"lte", Op::kLe},
-    {"in", Op::kIn},          {"not in", Op::kNotIn},    {"not_in", Op::kNotIn}, {"nin", Op::kNotIn},
-    {"contains", Op::kContains}, {"prefix", Op::kPrefix}, {"starts_with", Op::kPrefix}, {"between", Op::kBetween},
-    {"is null", Op::kIsNull}, {"is_null", Op::kIsNull},  {"is not null", Op::kIsNotNull}, {"is_not_null", Op::kIsNotNull},
+    {"=", Op::kEq},
+    {"==", Op::kEq},
+    {"eq", Op::kEq},
+    {"!=", Op::kNe},
+    {"<>", Op::kNe},
+    {"neq", Op::kNe},
+    {"ne", Op::kNe},
+    {">", Op::kGt},
+    {"gt", Op::kGt},
+    {">=", Op::kGe},
+    {"ge", Op::kGe},
+    {"gte", Op::kGe},
+    {"<", Op::kLt},
+    {"lt", Op::kLt},
+    {"<=", Op::kLe},
+    {"le", Op::kLe},
+    {"lte", Op::kLe},
+    {"in", Op::kIn},
+    {"not in", Op::kNotIn},
+    {"not_in", Op::kNotIn},
+    {"nin", Op::kNotIn},
+    {"contains", Op::kContains},
+    {"prefix", Op::kPrefix},
+    {"starts_with", Op::kPrefix},
+    {"between", Op::kBetween},
+    {"is null", Op::kIsNull},
+    {"is_null", Op::kIsNull},
+    {"is not null", Op::kIsNotNull},
+    {"is_not_null", Op::kIsNotNull},
 });
 
 std::string Lower(std::string_view text) {
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return lower;
 }
 
@@ -73,7 +96,8 @@ class FilterParser {
       return Invalid("the filter is too deep: at most " + std::to_string(limits::kFilterDepthMax) + " levels allowed");
     }
     if (++nodes_ > limits::kFilterNodesMax) {
-      return Invalid("the filter is too large: at most " + std::to_string(limits::kFilterNodesMax) + " conditions allowed");
+      return Invalid("the filter is too large: at most " + std::to_string(limits::kFilterNodesMax) +
+                     " conditions allowed");
     }
     JsonReader reader(object, what_);
     std::string field;
@@ -150,7 +174,8 @@ class FilterParser {
   Status AppendValue(const Element& value, Predicate* condition) const {
     std::optional<std::string> text = ScalarText(value);
     if (!text) {
-      return Invalid("the value of the filter on field " + condition->field + " must be a string, a number, a boolean or an array of them; for null use is_null");
+      return Invalid("the value of the filter on field " + condition->field +
+                     " must be a string, a number, a boolean or an array of them; for null use is_null");
     }
     condition->values.push_back(std::move(*text));
     return {};

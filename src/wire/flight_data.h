@@ -32,7 +32,7 @@ struct Descriptor {
 // One FlightData message, cut into its fields; the pieces still lie where the transport put them.
 struct FlightData {
   std::optional<Descriptor> descriptor;
-  std::string header;                        // Arrow IPC message metadata (flatbuffer); empty if absent
+  std::string header;  // Arrow IPC message metadata (flatbuffer); empty if absent
   std::optional<std::string> app_metadata;
   Slices body;
 };
@@ -49,8 +49,8 @@ class BatchDecoder {
   ~BatchDecoder();
 
   // The batch if the message completes one; nothing for a schema, a dictionary or a message of metadata only.
-  // RowBatch::encoded keeps the received pieces alive. INVALID_ARGUMENT for anything malformed, RESOURCE_EXHAUSTED for a
-  // batch over limits::kBatchSizeMaxBytes, dictionaries over limits::kDictionariesSizeMaxBytes, or no memory.
+  // RowBatch::encoded keeps the received pieces alive. INVALID_ARGUMENT for anything malformed, RESOURCE_EXHAUSTED for
+  // a batch over limits::kBatchSizeMaxBytes, dictionaries over limits::kDictionariesSizeMaxBytes, or no memory.
   Result<std::optional<RowBatch>> Feed(const FlightData& data);
   const std::shared_ptr<arrow::Schema>& schema() const;  // null before the schema message
 

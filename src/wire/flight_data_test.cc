@@ -73,8 +73,13 @@ TEST(ParseFlightData, ReadsEveryFieldInAnyOrder) {
     EXPECT_EQ(Flat(data->body), std::string(1000, 'b'));
   }
   // Body first, an unknown field of each kind, a repeated header of which the last counts, empty app_metadata.
-  const std::string odd = std::string("\xc2\x3e\x02zz", 5) + std::string("\x28\x96\x01", 3) + std::string("\x31", 1) + std::string(8, 'x') +
-                          std::string("\x3d", 1) + std::string(4, 'x') + "\x42\x01q" + "\x12\x01" "a" + "\x12\x01" "b" + std::string("\x1a\x00", 2);
+  const std::string odd = std::string("\xc2\x3e\x02zz", 5) + std::string("\x28\x96\x01", 3) + std::string("\x31", 1) +
+                          std::string(8, 'x') + std::string("\x3d", 1) + std::string(4, 'x') + "\x42\x01q" +
+                          "\x12\x01"
+                          "a" +
+                          "\x12\x01"
+                          "b" +
+                          std::string("\x1a\x00", 2);
   const auto data = ParseFlightData(Cut(odd, 3));
   ASSERT_TRUE(data.ok()) << data.status().ToString();
   EXPECT_EQ(data->header, "b");
@@ -94,14 +99,20 @@ TEST(ParseFlightData, CommandDescriptor) {
 }
 
 TEST(ParseFlightData, RefusesMalformedBytes) {
-  for (const std::string& bytes : {std::string("\xff"), std::string("\x12\x05" "abc"), std::string("\x12"), std::string("\x0b"), std::string("\x0a\x02\xff\xff"),
-                                   std::string("\x0a\x03\x1a\x01\xff"), std::string("\x31xx"), std::string("\x3dxx"), std::string("\x00\x01", 2),
-                                   std::string("\x12\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), std::string("\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f")}) {
+  for (const std::string& bytes : {std::string("\xff"),
+                                   std::string("\x12\x05"
+                                               "abc"),
+                                   std::string("\x12"), std::string("\x0b"), std::string("\x0a\x02\xff\xff"),
+                                   std::string("\x0a\x03\x1a\x01\xff"), std::string("\x31xx"), std::string("\x3dxx"),
+                                   std::string("\x00\x01", 2), std::string("\x12\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+                                   std::string("\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f")}) {
     const auto data = ParseFlightData(Cut(bytes, 2));
     EXPECT_EQ(data.status().code(), StatusCode::kInvalidArgument) << testing::PrintToString(bytes);
   }
-  std::string header = "\x12" + std::string("\x81\x80\x80\x08", 4) + std::string(limits::kIpcHeaderSizeMaxBytes + 1, 'x');
-  EXPECT_NE(ParseFlightData(Cut(header, 1 << 20)).status().message().find("data header is too large"), std::string_view::npos);
+  std::string header =
+      "\x12" + std::string("\x81\x80\x80\x08", 4) + std::string(limits::kIpcHeaderSizeMaxBytes + 1, 'x');
+  EXPECT_NE(ParseFlightData(Cut(header, 1 << 20)).status().message().find("data header is too large"),
+            std::string_view::npos);
 }
 
 TEST(BatchDecoder, ReadsWhatArrowWritesHoweverItIsCut) {
@@ -133,7 +144,8 @@ TEST(BatchDecoder, PlainBatchesKeepTheBytesThatArrived) {
     EXPECT_EQ(batch->encoded[2 + i].data(), data.body[i].data());
   }
   for (const auto& column : batch->rows->columns()) {
-    for (const auto& array : {column->data(), column->data()->child_data.empty() ? column->data() : column->data()->child_data[0]}) {
+    for (const auto& array :
+         {column->data(), column->data()->child_data.empty() ? column->data() : column->data()->child_data[0]}) {
       for (const auto& buffer : array->buffers) {
         EXPECT_TRUE(buffer == nullptr || buffer->address() % 64 == 0);
       }
@@ -184,9 +196,11 @@ TEST(BatchDecoder, TurnsForeignByteOrder) {
 }
 
 TEST(BatchDecoder, BoundsLengthsWithoutBytes) {
-  const auto rows = arrow::RecordBatch::Make(arrow::schema({arrow::field("n", arrow::null())}), limits::kBatchRowsMax + 1,
-                                             {std::make_shared<arrow::NullArray>(limits::kBatchRowsMax + 1)});
-  EXPECT_NE(DecodeError(ArrowStream({rows}, arrow::ipc::IpcWriteOptions::Defaults())).message().find("rows: at most"), std::string_view::npos);
+  const auto rows =
+      arrow::RecordBatch::Make(arrow::schema({arrow::field("n", arrow::null())}), limits::kBatchRowsMax + 1,
+                               {std::make_shared<arrow::NullArray>(limits::kBatchRowsMax + 1)});
+  EXPECT_NE(DecodeError(ArrowStream({rows}, arrow::ipc::IpcWriteOptions::Defaults())).message().find("rows: at most"),
+            std::string_view::npos);
   const auto child = std::make_shared<arrow::NullArray>(int64_t{1} << 40);
   const auto type = arrow::fixed_size_list(arrow::null(), 1 << 20);
   const auto list = std::make_shared<arrow::FixedSizeListArray>(type, int64_t{1} << 20, child);
@@ -222,7 +236,8 @@ TEST(BatchDecoder, StaysFailed) {
   const auto messages = ArrowStream({SampleBatch(3, 2, false)}, arrow::ipc::IpcWriteOptions::Defaults());
   BatchDecoder decoder;
   EXPECT_FALSE(decoder.Feed(*ParseFlightData(Cut(messages[1], 100))).ok());
-  EXPECT_NE(decoder.Feed(*ParseFlightData(Cut(messages[0], 100))).status().message().find("failed before"), std::string_view::npos);
+  EXPECT_NE(decoder.Feed(*ParseFlightData(Cut(messages[0], 100))).status().message().find("failed before"),
+            std::string_view::npos);
 }
 
 // The int64 before each compressed buffer tells its size: it is believed for the bound only.
@@ -237,11 +252,12 @@ TEST(BatchDecoder, BoundsDecompression) {
   const int64_t honest = (1 << 16) * 8;
   const size_t at = messages[1].find(std::string(reinterpret_cast<const char*>(&honest), 8) + "\x28\xb5\x2f\xfd");
   ASSERT_NE(at, std::string::npos);
-  for (const auto& [size, code] : std::vector<std::pair<int64_t, StatusCode>>{{int64_t{1} << 40, StatusCode::kResourceExhausted},
-                                                                               {INT64_MAX, StatusCode::kResourceExhausted},
-                                                                               {-2, StatusCode::kInvalidArgument},
-                                                                               {1000, StatusCode::kInvalidArgument},
-                                                                               {honest * 2, StatusCode::kInvalidArgument}}) {
+  for (const auto& [size, code] :
+       std::vector<std::pair<int64_t, StatusCode>>{{int64_t{1} << 40, StatusCode::kResourceExhausted},
+                                                   {INT64_MAX, StatusCode::kResourceExhausted},
+                                                   {-2, StatusCode::kInvalidArgument},
+                                                   {1000, StatusCode::kInvalidArgument},
+                                                   {honest * 2, StatusCode::kInvalidArgument}}) {
     std::memcpy(messages[1].data() + at, &size, sizeof(size));
     EXPECT_EQ(DecodeError(messages).code(), code) << size;
   }
@@ -250,7 +266,8 @@ TEST(BatchDecoder, BoundsDecompression) {
 TEST(BatchDecoder, BoundsDictionaries) {
   auto options = arrow::ipc::IpcWriteOptions::Defaults();
   options.emit_dictionary_deltas = true;
-  const auto messages = ArrowStream({DictionaryBatch({"a", "b"}, {0}), DictionaryBatch({"a", "b", std::string(8 << 20, 'c')}, {2})}, options);
+  const auto messages = ArrowStream(
+      {DictionaryBatch({"a", "b"}, {0}), DictionaryBatch({"a", "b", std::string(8 << 20, 'c')}, {2})}, options);
   ASSERT_EQ(messages.size(), 5u);
   BatchDecoder decoder;
   for (size_t i = 0; i < 3; ++i) {
@@ -312,8 +329,9 @@ TEST(BlockCache, SharedByThreads) {
 // What BatchEncoder sends, as a client reads it.
 TEST(BatchEncoder, RoundTrips) {
   const Rows rich = SampleBatch(57, 5, true);
-  for (const std::vector<Rows>& batches : {std::vector<Rows>{rich, rich->Slice(10, 7)}, {DictionaryBatch({"a", "b"}, {0, 1}), DictionaryBatch({"a", "b"}, {1}),
-                                                                                         DictionaryBatch({"z"}, {0})}}) {
+  for (const std::vector<Rows>& batches :
+       {std::vector<Rows>{rich, rich->Slice(10, 7)},
+        {DictionaryBatch({"a", "b"}, {0, 1}), DictionaryBatch({"a", "b"}, {1}), DictionaryBatch({"z"}, {0})}}) {
     BatchEncoder encoder(batches[0]->schema());
     BatchDecoder decoder;
     ASSERT_TRUE(decoder.Feed(*ParseFlightData(*encoder.Schema())).ok());
@@ -350,7 +368,8 @@ TEST(BatchEncoder, RefusesOtherColumns) {
 }
 
 TEST(Streams, EncodeAndDecode) {
-  for (const Rows& rows : {SampleBatch(57, 5, true), SampleBatch(57, 5, true)->Slice(5, 9), SampleBatch(0, 5, true), DictionaryBatch({"a", "b"}, {1, 0})}) {
+  for (const Rows& rows : {SampleBatch(57, 5, true), SampleBatch(57, 5, true)->Slice(5, 9), SampleBatch(0, 5, true),
+                           DictionaryBatch({"a", "b"}, {1, 0})}) {
     const auto batch = EncodeRows(rows);
     ASSERT_TRUE(batch.ok());
     EXPECT_EQ(batch->rows, rows);

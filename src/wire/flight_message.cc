@@ -1,5 +1,5 @@
-// FlightData as protobuf, field by field: bodies stay where the transport put them. FlightDescriptor by hand too, because
-// libprotobuf writes to stderr what it thinks of bad input.
+// FlightData as protobuf, field by field: bodies stay where the transport put them. FlightDescriptor by hand too,
+// because libprotobuf writes to stderr what it thinks of bad input.
 #include <arrow/util/utf8.h>
 
 #include "base/limits.h"
@@ -21,8 +21,8 @@ constexpr uint32_t kPutResultMetadata = 1;
 
 Status Malformed(const std::string& detail) { return InvalidArgument("malformed FlightData: " + detail); }
 
-// Calls on_varint(field, value) and on_bytes(field, size, cursor) for every field of a message; on_bytes consumes exactly
-// `size` bytes, which are there. Other kinds are skipped.
+// Calls on_varint(field, value) and on_bytes(field, size, cursor) for every field of a message; on_bytes consumes
+// exactly `size` bytes, which are there. Other kinds are skipped.
 template <typename OnVarint, typename OnBytes>
 Status WalkFields(const Slices& message, OnVarint on_varint, OnBytes on_bytes) {
   ProtobufCursor in(message);
@@ -107,7 +107,8 @@ Result<FlightData> ParseFlightData(const net::Message& message) {
       }
       case kDataHeader:
         if (size > limits::kIpcHeaderSizeMaxBytes) {
-          return InvalidArgument("the data header is too large: at most " + std::to_string(limits::kIpcHeaderSizeMaxBytes) + " bytes allowed, got " +
+          return InvalidArgument("the data header is too large: at most " +
+                                 std::to_string(limits::kIpcHeaderSizeMaxBytes) + " bytes allowed, got " +
                                  std::to_string(size));
         }
         in.Copy(size, &data.header);
@@ -123,11 +124,14 @@ Result<FlightData> ParseFlightData(const net::Message& message) {
     }
     return {};
   };
-  LB_TRY(WalkFields(message, [](uint64_t, uint64_t) {}, on_bytes));
+  LB_TRY(WalkFields(
+      message, [](uint64_t, uint64_t) {}, on_bytes));
   return data;
 }
 
 net::Message MetadataMessage(std::string_view app_metadata) { return OneMetadataField(kAppMetadata, app_metadata); }
-net::Message PutResultMessage(std::string_view app_metadata) { return OneMetadataField(kPutResultMetadata, app_metadata); }
+net::Message PutResultMessage(std::string_view app_metadata) {
+  return OneMetadataField(kPutResultMetadata, app_metadata);
+}
 
 }  // namespace longbow::wire

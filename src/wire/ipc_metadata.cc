@@ -81,7 +81,8 @@ class Table {
     if (at == 0) {
       return true;
     }
-    if (!bytes_.Follow(at, &vector) || !bytes_.Read(vector, &count) || count > (bytes_.size() - vector) / sizeof(IpcMetadata::Range)) {
+    if (!bytes_.Follow(at, &vector) || !bytes_.Read(vector, &count) ||
+        count > (bytes_.size() - vector) / sizeof(IpcMetadata::Range)) {
       return false;
     }
     pairs->resize(count);
@@ -137,7 +138,8 @@ bool ReadMessage(const Bytes& bytes, IpcMetadata* out) {
   if (out->type == IpcMetadata::Type::kDictionary) {
     uint8_t delta = 0;
     const std::optional<Table> data = header->Child(1);
-    const bool read = data && header->Scalar(0, &out->dictionary_id) && header->Scalar(2, &delta) && ReadBatch(*data, out);
+    const bool read =
+        data && header->Scalar(0, &out->dictionary_id) && header->Scalar(2, &delta) && ReadBatch(*data, out);
     out->dictionary_delta = delta != 0;
     return read;
   }

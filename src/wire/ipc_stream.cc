@@ -24,7 +24,8 @@ constexpr uint8_t kZeros[8] = {};
 size_t PaddingTo8(size_t size) { return (8 - size % 8) % 8; }
 
 void AppendMessage(const arrow::ipc::IpcPayload& payload, Slices* out) {
-  out->push_back(Slice::Own(EncapsulatedHead({reinterpret_cast<const char*>(payload.metadata->data()), static_cast<size_t>(payload.metadata->size())})));
+  out->push_back(Slice::Own(EncapsulatedHead(
+      {reinterpret_cast<const char*>(payload.metadata->data()), static_cast<size_t>(payload.metadata->size())})));
   AppendBody(payload, out);
 }
 
@@ -65,7 +66,8 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadWithDictionaries(const Sl
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.use_threads = false;
   options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
-  ARROW_ASSIGN_OR_RAISE(const auto reader, arrow::ipc::RecordBatchStreamReader::Open(std::make_shared<SliceFile>(encoded, nullptr), options));
+  ARROW_ASSIGN_OR_RAISE(const auto reader, arrow::ipc::RecordBatchStreamReader::Open(
+                                               std::make_shared<SliceFile>(encoded, nullptr), options));
   std::shared_ptr<arrow::RecordBatch> rows;
   std::shared_ptr<arrow::RecordBatch> second;
   ARROW_RETURN_NOT_OK(reader->ReadNext(&rows));
@@ -89,14 +91,16 @@ arrow::Result<std::shared_ptr<arrow::RecordBatch>> ReadStream(const Slices& enco
     return ReadWithDictionaries(encoded);
   }
   ARROW_ASSIGN_OR_RAISE(const auto metadata, ReadHead(file));
-  const auto facts = ReadIpcMetadata({reinterpret_cast<const char*>(metadata->data()), static_cast<size_t>(metadata->size())});
+  const auto facts =
+      ReadIpcMetadata({reinterpret_cast<const char*>(metadata->data()), static_cast<size_t>(metadata->size())});
   if (!facts.ok() || facts->type != IpcMetadata::Type::kBatch) {
     return arrow::Status::Invalid("the second IPC message is no record batch");
   }
   ARROW_ASSIGN_OR_RAISE(const int64_t body, file.Tell());
   ARROW_ASSIGN_OR_RAISE(const int64_t size, file.GetSize());
   const int64_t rest = size - body;
-  const bool whole = rest == facts->body_length || rest == facts->body_length + static_cast<int64_t>(kEndOfStream.size());
+  const bool whole =
+      rest == facts->body_length || rest == facts->body_length + static_cast<int64_t>(kEndOfStream.size());
   if (facts->body_length < 0 || !whole) {
     return arrow::Status::Invalid("the record batch should have ", facts->body_length, " bytes, there are ", rest);
   }
@@ -153,8 +157,9 @@ Result<RowBatch> EncodeRows(std::shared_ptr<arrow::RecordBatch> rows) {
 Result<std::shared_ptr<arrow::RecordBatch>> DecodeRows(const Slices& encoded) {
   const auto rows = ReadStream(encoded);
   if (!rows.ok()) {
-    return rows.status().IsOutOfMemory() ? ResourceExhausted(rows.status().message())
-                                         : DataLoss("stored rows are no Arrow IPC stream with one batch: " + rows.status().message());
+    return rows.status().IsOutOfMemory()
+               ? ResourceExhausted(rows.status().message())
+               : DataLoss("stored rows are no Arrow IPC stream with one batch: " + rows.status().message());
   }
   return *rows;
 }

@@ -19,12 +19,14 @@ std::string NumberText(auto number) {
 Result<JsonDocument> JsonDocument::Parse(std::string_view text, std::string_view what) {
   const auto invalid = [&](const std::string& detail) { return InvalidArgument(std::string(what) + ": " + detail); };
   if (text.size() > limits::kTicketSizeMaxBytes) {
-    return invalid("at most " + std::to_string(limits::kTicketSizeMaxBytes) + " bytes allowed, got " + std::to_string(text.size()));
+    return invalid("at most " + std::to_string(limits::kTicketSizeMaxBytes) + " bytes allowed, got " +
+                   std::to_string(text.size()));
   }
   JsonDocument document;
   document.what_ = what;
   document.parser_ = std::make_unique<simdjson::dom::parser>();
-  simdjson::error_code error = document.parser_->allocate(std::max<size_t>(text.size(), simdjson::dom::MINIMAL_DOCUMENT_CAPACITY), limits::kJsonDepthMax);
+  simdjson::error_code error = document.parser_->allocate(
+      std::max<size_t>(text.size(), simdjson::dom::MINIMAL_DOCUMENT_CAPACITY), limits::kJsonDepthMax);
   simdjson::dom::element root;
   if (error == simdjson::SUCCESS) {
     error = document.parser_->parse(text.data(), text.size()).get(root);
@@ -75,8 +77,8 @@ void JsonReader::Integer(std::string_view key, int64_t* value) {
     return;
   }
   double number = 0;
-  if (found->is_double() && found->get_double().get(number) == simdjson::SUCCESS && number >= -0x1p53 && number <= 0x1p53 &&
-      number == static_cast<double>(static_cast<int64_t>(number))) {
+  if (found->is_double() && found->get_double().get(number) == simdjson::SUCCESS && number >= -0x1p53 &&
+      number <= 0x1p53 && number == static_cast<double>(static_cast<int64_t>(number))) {
     *value = static_cast<int64_t>(number);  // 10.0
     return;
   }

@@ -22,10 +22,22 @@ class Random {
 };
 
 void Mutate(std::string* bytes, Random& random) {
-  static const uint64_t kOdd[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0xffffffff, 0x7fffffffffffffff, 0xffffffffffffffff, 0x8000000000000000};
+  static const uint64_t kOdd[] = {0,
+                                  1,
+                                  0x7f,
+                                  0x80,
+                                  0xff,
+                                  0x7fff,
+                                  0xffff,
+                                  0x7fffffff,
+                                  0xffffffff,
+                                  0x7fffffffffffffff,
+                                  0xffffffffffffffff,
+                                  0x8000000000000000};
   for (size_t changes = 1 + random.Below(3); changes > 0 && !bytes->empty(); --changes) {
     // Most of what decides is near the front.
-    const size_t at = random.Below(2) == 0 ? random.Below(bytes->size()) : random.Below(std::min<size_t>(bytes->size(), 600));
+    const size_t at =
+        random.Below(2) == 0 ? random.Below(bytes->size()) : random.Below(std::min<size_t>(bytes->size(), 600));
     switch (random.Below(5)) {
       case 0:
         (*bytes)[at] = static_cast<char>(random.Below(256));
@@ -86,10 +98,12 @@ TEST(Mutation, DamagedStreamsEndInRowsOrErrors) {
   lz4.codec = *arrow::util::Codec::Create(arrow::Compression::LZ4_FRAME);
   auto deltas = plain;
   deltas.emit_dictionary_deltas = true;
-  const std::vector<std::shared_ptr<arrow::RecordBatch>> coded = {DictionaryBatch({"a", "b"}, {0, 1, 1}), DictionaryBatch({"a", "b", "c"}, {2, 0})};
+  const std::vector<std::shared_ptr<arrow::RecordBatch>> coded = {DictionaryBatch({"a", "b"}, {0, 1, 1}),
+                                                                  DictionaryBatch({"a", "b", "c"}, {2, 0})};
   const std::vector<std::vector<std::string>> originals = {
-      ArrowStream({SampleBatch(9, 3, true), SampleBatch(4, 3, true)}, plain), ArrowStream({SampleBatch(40, 3, true)}, zstd),
-      ArrowStream({SampleBatch(40, 3, true)}, lz4), ArrowStream(coded, deltas), ArrowStream({SampleBatch(2, 2, false)}, plain)};
+      ArrowStream({SampleBatch(9, 3, true), SampleBatch(4, 3, true)}, plain),
+      ArrowStream({SampleBatch(40, 3, true)}, zstd), ArrowStream({SampleBatch(40, 3, true)}, lz4),
+      ArrowStream(coded, deltas), ArrowStream({SampleBatch(2, 2, false)}, plain)};
   Random random;
   Tally tally;
   for (size_t round = 0; round < 24'000; ++round) {
@@ -106,7 +120,8 @@ TEST(Mutation, DamagedStreamsEndInRowsOrErrors) {
 }
 
 TEST(Mutation, DamagedLogEntriesEndInRowsOrErrors) {
-  const std::vector<std::string> originals = {Flat(EncodeRows(SampleBatch(9, 3, true))->encoded), Flat(EncodeRows(DictionaryBatch({"a", "b"}, {0, 1}))->encoded)};
+  const std::vector<std::string> originals = {Flat(EncodeRows(SampleBatch(9, 3, true))->encoded),
+                                              Flat(EncodeRows(DictionaryBatch({"a", "b"}, {0, 1}))->encoded)};
   Random random;
   size_t errors = 0;
   for (size_t round = 0; round < 4'000; ++round) {

@@ -49,7 +49,8 @@ class ProtobufCursor {
     }
     out->clear();
     out->reserve(size);
-    return Each(size, [&](const uint8_t* data, size_t taken) { out->append(reinterpret_cast<const char*>(data), taken); });
+    return Each(size,
+                [&](const uint8_t* data, size_t taken) { out->append(reinterpret_cast<const char*>(data), taken); });
   }
   // The bytes where they lie.
   bool Take(size_t size, Slices* out) {

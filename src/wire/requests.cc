@@ -23,8 +23,8 @@ constexpr double kHybridAlpha = 0.5;  // weight of the dense part where a text q
 
 void CheckName(JsonReader& reader, std::string_view key, const std::string& name) {
   if (name.size() > limits::kNameSizeMaxBytes) {
-    reader.Fail("\"" + std::string(key) + "\" is too long: at most " + std::to_string(limits::kNameSizeMaxBytes) + " bytes allowed, got " +
-                std::to_string(name.size()));
+    reader.Fail("\"" + std::string(key) + "\" is too long: at most " + std::to_string(limits::kNameSizeMaxBytes) +
+                " bytes allowed, got " + std::to_string(name.size()));
   }
 }
 
@@ -149,7 +149,8 @@ Result<std::variant<ScanRequest, SearchRequest>> ParseTicket(std::string_view ti
       return InvalidArgument(std::string(kTicket) + ": neither a JSON object nor a dataset name in UTF-8");
     }
     if (ticket.size() > limits::kNameSizeMaxBytes) {
-      return InvalidArgument(std::string(kTicket) + ": a dataset name has at most " + std::to_string(limits::kNameSizeMaxBytes) + " bytes, got " +
+      return InvalidArgument(std::string(kTicket) + ": a dataset name has at most " +
+                             std::to_string(limits::kNameSizeMaxBytes) + " bytes, got " +
                              std::to_string(ticket.size()));
     }
     ScanRequest scan;

@@ -21,13 +21,13 @@ namespace longbow::wire {
 // With `search` all other members are ignored. An empty ticket and {} scan the dataset "". limit <= 0: none.
 Result<std::variant<ScanRequest, SearchRequest>> ParseTicket(std::string_view ticket);
 
-// The body of VectorSearch (one `search` object, plus `vectors` for a batch). INVALID_ARGUMENT "invalid search request: ...".
-// alpha without value: 1 (dense), with a text_query 0.5.
+// The body of VectorSearch (one `search` object, plus `vectors` for a batch). INVALID_ARGUMENT "invalid search request:
+// ...". alpha without value: 1 (dense), with a text_query 0.5.
 Result<SearchRequest> ParseSearch(std::string_view body);
 
 struct SearchByIdRequest {
   std::string collection;
-  std::string id;         // number or string on the wire
+  std::string id;  // number or string on the wire
   int64_t k = 10;
   bool include_vectors = false;
 };
@@ -35,7 +35,7 @@ Result<SearchByIdRequest> ParseSearchById(std::string_view body);
 
 struct DeleteRequest {
   std::string collection;
-  std::vector<std::string> ids;   // from `id` or `ids`, numbers or strings
+  std::vector<std::string> ids;  // from `id` or `ids`, numbers or strings
 };
 Result<DeleteRequest> ParseDelete(std::string_view body);
 

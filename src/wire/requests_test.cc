@@ -24,12 +24,14 @@ SearchRequest Search(std::string_view ticket) {
 template <typename T>
 void ExpectInvalid(const Result<T>& result, const std::string& text) {
   EXPECT_EQ(result.status().code(), StatusCode::kInvalidArgument) << result.status().ToString();
-  EXPECT_NE(result.status().message().find(text), std::string_view::npos) << result.status().ToString() << "\nexpected: " << text;
+  EXPECT_NE(result.status().message().find(text), std::string_view::npos)
+      << result.status().ToString() << "\nexpected: " << text;
 }
 
 // "(and (= price 500) ...)"
 std::string Describe(const Predicate& predicate) {
-  static const char* const kNames[] = {"and", "or", "not", "=", "!=", "<", "<=", ">", ">=", "in", "notin", "between", "contains", "prefix", "null", "notnull"};
+  static const char* const kNames[] = {"and", "or", "not",   "=",       "!=",       "<",      "<=",   ">",
+                                       ">=",  "in", "notin", "between", "contains", "prefix", "null", "notnull"};
   std::string text = std::string("(") + kNames[static_cast<int>(predicate.op)];
   text += predicate.field.empty() ? "" : " " + predicate.field;
   for (const std::string& value : predicate.values) {
@@ -41,7 +43,9 @@ std::string Describe(const Predicate& predicate) {
   return text + ")";
 }
 
-std::string Filter(const std::string& filters) { return Describe(Scan(R"({"name":"d","filters":)" + filters + "}").filter); }
+std::string Filter(const std::string& filters) {
+  return Describe(Scan(R"({"name":"d","filters":)" + filters + "}").filter);
+}
 
 TEST(ParseTicket, ScansByNameOrJson) {
   EXPECT_EQ(Scan("docs").collection, "docs");
@@ -50,7 +54,8 @@ TEST(ParseTicket, ScansByNameOrJson) {
   EXPECT_EQ(Scan("{}").collection, "");
   EXPECT_EQ(Scan("  { } ").collection, "");
   EXPECT_TRUE(Scan("{}").filter.MatchesAll());
-  const ScanRequest scan = Scan(R"({"name":"ds","limit":10,"filters":[{"field":"price","operator":">","value":"500"}],"unknown":[1,{"a":null}]})");
+  const ScanRequest scan = Scan(
+      R"({"name":"ds","limit":10,"filters":[{"field":"price","operator":">","value":"500"}],"unknown":[1,{"a":null}]})");
   EXPECT_EQ(scan.collection, "ds");
   EXPECT_EQ(scan.limit, 10u);
   EXPECT_EQ(Describe(scan.filter), "(and (> price 500))");
@@ -65,9 +70,25 @@ TEST(ParseTicket, ScansByNameOrJson) {
 }
 
 TEST(ParseTicket, RefusesBadJson) {
-  for (const char* ticket : {"{", "{\"name\"", "{\"name\":}", "{\"name\":\"a\"", "{\"name\":\"a\"}}", "{\"name\":\"a\"} x", "{'name':'a'}", "{\"name\":5}",
-                             "{\"name\":\"a\",\"limit\":\"x\"}", "{\"name\":\"a\",\"limit\":1.5}", "{\"name\":\"a\",\"limit\":[]}", "{\"a\":tru}", "{\"a\":01}",
-                             "{\"a\":1e400}", "{\"a\":[1,2}", "{\"name\":\"\xff\"}", "{\"search\":5}", "{\"search\":[]}", "{\"name\":\"a\",\"filters\":5}",
+  for (const char* ticket : {"{",
+                             "{\"name\"",
+                             "{\"name\":}",
+                             "{\"name\":\"a\"",
+                             "{\"name\":\"a\"}}",
+                             "{\"name\":\"a\"} x",
+                             "{'name':'a'}",
+                             "{\"name\":5}",
+                             "{\"name\":\"a\",\"limit\":\"x\"}",
+                             "{\"name\":\"a\",\"limit\":1.5}",
+                             "{\"name\":\"a\",\"limit\":[]}",
+                             "{\"a\":tru}",
+                             "{\"a\":01}",
+                             "{\"a\":1e400}",
+                             "{\"a\":[1,2}",
+                             "{\"name\":\"\xff\"}",
+                             "{\"search\":5}",
+                             "{\"search\":[]}",
+                             "{\"name\":\"a\",\"filters\":5}",
                              "{\"name\":\"a\",\"filters\":[5]}"}) {
     SCOPED_TRACE(ticket);
     ExpectInvalid(ParseTicket(ticket), "invalid ticket format");
@@ -75,13 +96,15 @@ TEST(ParseTicket, RefusesBadJson) {
   ExpectInvalid(ParseTicket("\xff\xfe"), "invalid ticket format");
   ExpectInvalid(ParseTicket(std::string(limits::kNameSizeMaxBytes + 1, 'x')), "at most 1024 bytes");
   ExpectInvalid(ParseTicket("{\"name\":\"" + std::string(limits::kNameSizeMaxBytes + 1, 'x') + "\"}"), "too long");
-  ExpectInvalid(ParseTicket("{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), "invalid ticket format");
+  ExpectInvalid(ParseTicket("{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}"),
+                "invalid ticket format");
   ExpectInvalid(ParseTicket("{\"a\":99999999999999999999999}"), "numbers beyond 64 bits may be sent as strings");
   ExpectInvalid(ParseTicket("{" + std::string(limits::kTicketSizeMaxBytes, ' ') + "}"), "bytes allowed");
 }
 
 TEST(ParseTicket, Searches) {
-  const SearchRequest search = Search(R"({"limit":"wrong but ignored","search":{"dataset":"ds","vector":[0.5,2,-3e-1,1E2],"k":7,"ef":200,"text_query":"fox",
+  const SearchRequest search = Search(
+      R"({"limit":"wrong but ignored","search":{"dataset":"ds","vector":[0.5,2,-3e-1,1E2],"k":7,"ef":200,"text_query":"fox",
       "alpha":0.25,"graph_alpha":0.5,"include_vectors":true,"vector_format":"f16","local_only":true,"graph_depth":2,
       "filters":[{"field":"a","op":"eq","value":1}]}})");
   EXPECT_EQ(search.collection, "ds");
@@ -109,7 +132,8 @@ TEST(ParseTicket, SearchDefaults) {
   EXPECT_TRUE(search.filter.MatchesAll());
   EXPECT_EQ(Search(R"({"search":{"dataset":"ds","text_query":"fox"}})").alpha, 0.5);
   EXPECT_EQ(Search(R"({"search":{"dataset":"ds","text_query":"fox","alpha":1}})").alpha, 1.0);
-  EXPECT_TRUE(Search(R"({"search":{"dataset":"ds","vector":[],"filters":{},"vector_format":null,"text_query":null}})").vectors.empty());
+  EXPECT_TRUE(Search(R"({"search":{"dataset":"ds","vector":[],"filters":{},"vector_format":null,"text_query":null}})")
+                  .vectors.empty());
 }
 
 TEST(ParseSearch, BatchesKeepTheirOrder) {
@@ -156,20 +180,29 @@ TEST(ParseSearch, RefusesBadValues) {
 
 TEST(Filters, OperatorsInAllSpellings) {
   const std::vector<std::pair<std::string, std::vector<const char*>>> spellings = {
-      {"=", {"=", "==", "eq", "EQ"}},         {"!=", {"!=", "neq", "<>", "ne"}},       {">", {">", "gt", "GT"}},
-      {">=", {">=", "ge", "gte"}},            {"<", {"<", "lt"}},                      {"<=", {"<=", "le", "Lte"}},
-      {"in", {"in", "IN"}},                   {"notin", {"not in", "NOT_IN", "nin"}},  {"contains", {"contains", "Contains"}},
+      {"=", {"=", "==", "eq", "EQ"}},
+      {"!=", {"!=", "neq", "<>", "ne"}},
+      {">", {">", "gt", "GT"}},
+      {">=", {">=", "ge", "gte"}},
+      {"<", {"<", "lt"}},
+      {"<=", {"<=", "le", "Lte"}},
+      {"in", {"in", "IN"}},
+      {"notin", {"not in", "NOT_IN", "nin"}},
+      {"contains", {"contains", "Contains"}},
       {"prefix", {"prefix", "starts_with"}}};
   for (const auto& [name, forms] : spellings) {
     for (const char* form : forms) {
-      EXPECT_EQ(Filter(std::string(R"([{"field":"f","operator":")") + form + R"(","value":"1"}])"), "(and (" + name + " f 1))") << form;
+      EXPECT_EQ(Filter(std::string(R"([{"field":"f","operator":")") + form + R"(","value":"1"}])"),
+                "(and (" + name + " f 1))")
+          << form;
     }
   }
   EXPECT_EQ(Filter(R"([{"field":"f","op":"between","value":[1,2.5]}])"), "(and (between f 1 2.5))");
   for (const char* form : {"is null", "is_null", "IS NULL"}) {
     EXPECT_EQ(Filter(std::string(R"([{"field":"f","op":")") + form + R"(","value":""}])"), "(and (null f))");
   }
-  EXPECT_EQ(Filter(R"([{"field":"f","op":"is not null"},{"field":"g","op":"is_not_null"}])"), "(and (notnull f) (notnull g))");
+  EXPECT_EQ(Filter(R"([{"field":"f","op":"is not null"},{"field":"g","op":"is_not_null"}])"),
+            "(and (notnull f) (notnull g))");
   for (const char* bad : {"~", "", "like", "=>"}) {
     ExpectInvalid(ParseTicket(std::string(R"({"filters":[{"field":"f","op":")") + bad + R"(","value":1}]})"),
                   std::string("unknown operator \"") + bad + "\" in the filter on field f: use =, !=");
@@ -184,23 +217,32 @@ TEST(Filters, ValuesOfEveryKind) {
   EXPECT_EQ(Filter(R"([{"field":"f","op":"=","value":true}])"), "(and (= f true))");
   EXPECT_EQ(Filter(R"([{"field":"f","op":"=","value":0.1}])"), "(and (= f 0.1))");
   EXPECT_EQ(Filter(R"([{"field":"f","op":"in","values":["a",1,false]}])"), "(and (in f a 1 false))");
-  ExpectInvalid(ParseTicket(R"({"filters":[{"field":"f","op":"=","value":{}}]})"), "the value of the filter on field f");
+  ExpectInvalid(ParseTicket(R"({"filters":[{"field":"f","op":"=","value":{}}]})"),
+                "the value of the filter on field f");
   ExpectInvalid(ParseTicket(R"({"filters":[{"field":"f","op":"in","value":["a",null]}]})"), "for null use is_null");
 }
 
 TEST(Filters, NestedLogic) {
-  EXPECT_EQ(Filter(R"({"logic":"or","filters":[{"field":"a","op":"=","value":1},{"logic":"NOT","filters":[{"field":"b","op":"=","value":2}]}]})"),
-            "(or (= a 1) (not (= b 2)))");
-  EXPECT_EQ(Filter(R"([{"logic":"NOT","filters":[{"field":"a","op":"=","value":1},{"field":"b","op":"=","value":2}]}])"),
-            "(and (not (and (= a 1) (= b 2))))");
+  EXPECT_EQ(
+      Filter(
+          R"({"logic":"or","filters":[{"field":"a","op":"=","value":1},{"logic":"NOT","filters":[{"field":"b","op":"=","value":2}]}]})"),
+      "(or (= a 1) (not (= b 2)))");
+  EXPECT_EQ(
+      Filter(R"([{"logic":"NOT","filters":[{"field":"a","op":"=","value":1},{"field":"b","op":"=","value":2}]}])"),
+      "(and (not (and (= a 1) (= b 2))))");
   EXPECT_EQ(Filter(R"([{"filters":[{"field":"a","op":"=","value":1}]}])"), "(and (and (= a 1)))");
   EXPECT_EQ(Filter(R"({"field":"a","op":"=","value":1})"), "(= a 1)");
-  EXPECT_EQ(Filter(R"([{"field":"","operator":"","value":"","logic":"OR","filters":[{"field":"a","operator":"=","value":"1","logic":"","filters":null}]}])"),
-            "(and (or (= a 1)))");
+  EXPECT_EQ(
+      Filter(
+          R"([{"field":"","operator":"","value":"","logic":"OR","filters":[{"field":"a","operator":"=","value":"1","logic":"","filters":null}]}])"),
+      "(and (or (= a 1)))");
   EXPECT_EQ(Filter("{}"), "(and)");
   EXPECT_EQ(Describe(Scan(R"({"name":"d","filter":[{"field":"a","op":"=","value":1}]})").filter), "(and (= a 1))");
-  ExpectInvalid(ParseTicket(R"({"filters":[{"logic":"xor","filters":[{"field":"a","op":"=","value":1}]}]})"), "unknown filter logic \"xor\"");
-  ExpectInvalid(ParseTicket(R"({"filters":[{"field":"a","op":"=","value":1,"filters":[{"field":"a","op":"=","value":1}]}]})"), "not both");
+  ExpectInvalid(ParseTicket(R"({"filters":[{"logic":"xor","filters":[{"field":"a","op":"=","value":1}]}]})"),
+                "unknown filter logic \"xor\"");
+  ExpectInvalid(
+      ParseTicket(R"({"filters":[{"field":"a","op":"=","value":1,"filters":[{"field":"a","op":"=","value":1}]}]})"),
+      "not both");
   ExpectInvalid(ParseTicket(R"({"filters":[{"op":"=","value":1}]})"), "a filter without field");
   std::string deep;
   for (size_t i = 0; i < limits::kFilterDepthMax + 1; ++i) {
@@ -223,7 +265,8 @@ TEST(ParseSearchById, TakesNumbersAndStrings) {
   EXPECT_EQ(ParseSearchById(R"({"dataset":"ds","id":7})")->id, "7");
   EXPECT_EQ(ParseSearchById(R"({"dataset":"ds","id":-7})")->id, "-7");
   EXPECT_EQ(ParseSearchById(R"({"dataset":"ds","id":18446744073709551615})")->id, "18446744073709551615");
-  const auto request = ParseSearchById(R"({"dataset":"ds","id":"x","k":3,"include_vectors":true,"vector_format":"f32"})");
+  const auto request =
+      ParseSearchById(R"({"dataset":"ds","id":"x","k":3,"include_vectors":true,"vector_format":"f32"})");
   EXPECT_EQ(request->k, 3);
   EXPECT_EQ(request->collection, "ds");
   EXPECT_TRUE(request->include_vectors);
@@ -268,7 +311,9 @@ TEST(ParseCriteria, FiltersByNameAndRows) {
   EXPECT_TRUE(ParseCriteria("{}")->Matches("a", 1));
   EXPECT_TRUE(matches(R"([{"field":"name","operator":"contains","value":"oc"}])", "docs", 1));
   EXPECT_FALSE(matches(R"([{"field":"name","operator":"contains","value":"x"}])", "docs", 1));
-  EXPECT_TRUE(matches(R"([{"field":"name","operator":"prefix","value":"do"},{"field":"name","operator":"!=","value":"dog"}])", "docs", 1));
+  EXPECT_TRUE(
+      matches(R"([{"field":"name","operator":"prefix","value":"do"},{"field":"name","operator":"!=","value":"dog"}])",
+              "docs", 1));
   EXPECT_FALSE(matches(R"([{"field":"name","operator":"=","value":"doc"}])", "docs", 1));
   EXPECT_TRUE(matches(R"([{"field":"name","operator":"in","value":["a","docs"]}])", "docs", 1));
   EXPECT_TRUE(matches(R"([{"field":"rows","operator":">","value":"99"}])", "docs", 100));
@@ -278,17 +323,22 @@ TEST(ParseCriteria, FiltersByNameAndRows) {
   EXPECT_TRUE(matches(R"([{"field":"owner","operator":"=","value":"me"}])", "docs", 100));
   EXPECT_TRUE(matches(R"([{"logic":"NOT","filters":[{"field":"owner","operator":"=","value":"me"}]}])", "docs", 100));
   EXPECT_FALSE(matches(R"([{"logic":"NOT","filters":[{"field":"rows","operator":">","value":"5"}]}])", "docs", 100));
-  EXPECT_TRUE(matches(R"({"logic":"or","filters":[{"field":"name","op":"=","value":"x"},{"field":"rows","op":">","value":"5"}]})", "docs", 100));
+  EXPECT_TRUE(matches(
+      R"({"logic":"or","filters":[{"field":"name","op":"=","value":"x"},{"field":"rows","op":">","value":"5"}]})",
+      "docs", 100));
   ExpectInvalid(ParseCriteria("docs"), "Invalid criteria: expected opening brace");
   ExpectInvalid(ParseCriteria("{\"filters\""), "Invalid criteria: ");
-  ExpectInvalid(ParseCriteria(R"({"filters":[{"field":"rows","op":">","value":"many"}]})"), "invalid number \"many\" for rows");
-  ExpectInvalid(ParseCriteria(R"({"filters":[{"field":"rows","op":"contains","value":"1"}]})"), "does not apply to rows");
+  ExpectInvalid(ParseCriteria(R"({"filters":[{"field":"rows","op":">","value":"many"}]})"),
+                "invalid number \"many\" for rows");
+  ExpectInvalid(ParseCriteria(R"({"filters":[{"field":"rows","op":"contains","value":"1"}]})"),
+                "does not apply to rows");
   ExpectInvalid(ParseCriteria(R"({"filters":[{"field":"name","op":"="}]})"), "needs 1 value");
 }
 
 // Whatever bytes come, an answer comes back.
 TEST(Requests, AnyBytesGetAnAnswer) {
-  const std::string base = R"({"search":{"dataset":"ds","vector":[0.5,2],"k":7,"filters":[{"field":"a","op":"in","value":[1,"b"]}]},"id":"x","ids":[1]})";
+  const std::string base =
+      R"({"search":{"dataset":"ds","vector":[0.5,2],"k":7,"filters":[{"field":"a","op":"in","value":[1,"b"]}]},"id":"x","ids":[1]})";
   uint64_t state = 88172645463325252u;
   const auto random = [&](size_t bound) {
     state ^= state << 13;

@@ -24,7 +24,8 @@ std::shared_ptr<arrow::Array> BinaryColumn(const std::vector<std::string>& value
     data += value;
     offsets.push_back(static_cast<int32_t>(data.size()));
   }
-  return std::make_shared<arrow::BinaryArray>(static_cast<int64_t>(values.size()), BufferOf(std::move(offsets)), arrow::Buffer::FromString(std::move(data)));
+  return std::make_shared<arrow::BinaryArray>(static_cast<int64_t>(values.size()), BufferOf(std::move(offsets)),
+                                              arrow::Buffer::FromString(std::move(data)));
 }
 
 void AppendNumber(std::string* out, auto number) {
@@ -35,14 +36,16 @@ void AppendNumber(std::string* out, auto number) {
 }  // namespace
 
 std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors) {
-  arrow::FieldVector fields = {arrow::field("id", arrow::uint64(), false), arrow::field("score", arrow::float32(), false)};
+  arrow::FieldVector fields = {arrow::field("id", arrow::uint64(), false),
+                               arrow::field("score", arrow::float32(), false)};
   if (include_vectors) {
     fields.push_back(arrow::field("vector", arrow::binary(), false));
   }
   return arrow::schema(std::move(fields));
 }
 
-std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const std::vector<std::string>& vectors, bool include_vectors) {
+std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const std::vector<std::string>& vectors,
+                                             bool include_vectors) {
   std::vector<uint64_t> ids;
   std::vector<float> scores;
   ids.reserve(hits.size());

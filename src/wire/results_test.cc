@@ -29,7 +29,8 @@ TEST(Results, HitsAsArrow) {
 
 TEST(Results, HitsAsJson) {
   EXPECT_EQ(HitsJson({}), R"({"ids":[],"scores":[]})");
-  EXPECT_EQ(HitsJson({{7, 0, 1.0f}, {769, 0, 0.24899596f}, {964, 0, -2.5f}}), R"({"ids":[7,769,964],"scores":[1,0.24899596,-2.5]})");
+  EXPECT_EQ(HitsJson({{7, 0, 1.0f}, {769, 0, 0.24899596f}, {964, 0, -2.5f}}),
+            R"({"ids":[7,769,964],"scores":[1,0.24899596,-2.5]})");
   EXPECT_EQ(HitsJson({{1, 0, std::numeric_limits<float>::infinity()}}), R"({"ids":[1],"scores":[null]})");
 }
 

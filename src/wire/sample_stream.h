@@ -36,7 +36,8 @@ inline std::string Flat(const Slices& slices) {
   return bytes;
 }
 
-inline std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataType>& type, const std::vector<std::optional<int64_t>>& values) {
+inline std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataType>& type,
+                                              const std::vector<std::optional<int64_t>>& values) {
   auto builder = *arrow::MakeBuilder(type);
   for (const auto& value : values) {
     Must((value ? builder->AppendScalar(**arrow::MakeScalar(*value)->CastTo(type)) : builder->AppendNull()));
@@ -44,7 +45,8 @@ inline std::shared_ptr<arrow::Array> FromJson(const std::shared_ptr<arrow::DataT
   return *builder->Finish();
 }
 
-inline std::shared_ptr<arrow::Array> TextArray(const std::vector<std::optional<std::string>>& values, const std::shared_ptr<arrow::DataType>& type = arrow::utf8()) {
+inline std::shared_ptr<arrow::Array> TextArray(const std::vector<std::optional<std::string>>& values,
+                                               const std::shared_ptr<arrow::DataType>& type = arrow::utf8()) {
   arrow::StringBuilder builder;
   for (const auto& value : values) {
     Must((value ? builder.Append(*value) : builder.AppendNull()));
@@ -79,7 +81,8 @@ inline std::shared_ptr<arrow::RecordBatch> SampleBatch(int64_t rows, int32_t dim
   }
   const auto id = std::make_shared<arrow::Int64Array>(rows, arrow::Buffer::FromVector(ids));
   const auto values = std::make_shared<arrow::FloatArray>(rows * dimension, arrow::Buffer::FromVector(elements));
-  arrow::FieldVector fields = {arrow::field("id", arrow::int64()), arrow::field("vector", arrow::fixed_size_list(arrow::float32(), dimension))};
+  arrow::FieldVector fields = {arrow::field("id", arrow::int64()),
+                               arrow::field("vector", arrow::fixed_size_list(arrow::float32(), dimension))};
   arrow::ArrayVector columns = {id, *arrow::FixedSizeListArray::FromArrays(values, dimension)};
   if (rich) {
     std::vector<std::optional<std::string>> words;
@@ -97,18 +100,22 @@ inline std::shared_ptr<arrow::RecordBatch> SampleBatch(int64_t rows, int32_t dim
     fields.push_back(arrow::field("flag", arrow::boolean()));
     columns.push_back(*arrow::MakeArrayOfNull(arrow::boolean(), rows));
   }
-  return arrow::RecordBatch::Make(arrow::schema(fields, arrow::key_value_metadata({"longbow.metric"}, {"cosine"})), rows, columns);
+  return arrow::RecordBatch::Make(arrow::schema(fields, arrow::key_value_metadata({"longbow.metric"}, {"cosine"})),
+                                  rows, columns);
 }
 
-inline std::shared_ptr<arrow::RecordBatch> DictionaryBatch(const std::vector<std::string>& values, const std::vector<int>& indices) {
+inline std::shared_ptr<arrow::RecordBatch> DictionaryBatch(const std::vector<std::string>& values,
+                                                           const std::vector<int>& indices) {
   std::vector<std::optional<int64_t>> wide(indices.begin(), indices.end());
   std::vector<std::optional<std::string>> words(values.begin(), values.end());
-  const auto column = *arrow::DictionaryArray::FromArrays(arrow::dictionary(arrow::int32(), arrow::utf8()), FromJson(arrow::int32(), wide), TextArray(words));
+  const auto column = *arrow::DictionaryArray::FromArrays(arrow::dictionary(arrow::int32(), arrow::utf8()),
+                                                          FromJson(arrow::int32(), wide), TextArray(words));
   return arrow::RecordBatch::Make(arrow::schema({arrow::field("d", column->type())}), column->length(), {column});
 }
 
 // What Arrow's own writer makes of the batches, message by message as FlightData bytes.
-inline std::vector<std::string> ArrowStream(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches, arrow::ipc::IpcWriteOptions options) {
+inline std::vector<std::string> ArrowStream(const std::vector<std::shared_ptr<arrow::RecordBatch>>& batches,
+                                            arrow::ipc::IpcWriteOptions options) {
   auto sink = *arrow::io::BufferOutputStream::Create();
   auto writer = *arrow::ipc::MakeStreamWriter(sink, batches[0]->schema(), options);
   for (const auto& batch : batches) {
@@ -126,7 +133,8 @@ inline std::vector<std::string> ArrowStream(const std::vector<std::shared_ptr<ar
       }
       return text + static_cast<char>(value);
     };
-    std::string bytes = "\x12" + varint(static_cast<size_t>(message->metadata()->size())) + message->metadata()->ToString();
+    std::string bytes =
+        "\x12" + varint(static_cast<size_t>(message->metadata()->size())) + message->metadata()->ToString();
     if (message->type() != arrow::ipc::MessageType::SCHEMA) {
       bytes += "\xc2\x3e" + varint(static_cast<size_t>(message->body()->size())) + message->body()->ToString();
     }

@@ -15,7 +15,8 @@ constexpr int64_t kCachedMinBytes = 64 << 10;  // smaller ones come from Arrow's
 
 class SliceView final : public arrow::Buffer {
  public:
-  explicit SliceView(Slice slice) : Buffer(slice.data(), static_cast<int64_t>(slice.size())), slice_(std::move(slice)) {}
+  explicit SliceView(Slice slice)
+      : Buffer(slice.data(), static_cast<int64_t>(slice.size())), slice_(std::move(slice)) {}
 
  private:
   const Slice slice_;
@@ -23,7 +24,8 @@ class SliceView final : public arrow::Buffer {
 
 }  // namespace
 
-SliceFile::SliceFile(Slices slices, std::shared_ptr<BlockCache> cache) : slices_(std::move(slices)), cache_(std::move(cache)) {
+SliceFile::SliceFile(Slices slices, std::shared_ptr<BlockCache> cache)
+    : slices_(std::move(slices)), cache_(std::move(cache)) {
   ends_.reserve(slices_.size());
   for (const Slice& slice : slices_) {
     size_ += static_cast<int64_t>(slice.size());

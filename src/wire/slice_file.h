@@ -31,8 +31,12 @@ class SliceFile final : public arrow::io::RandomAccessFile {
   arrow::Result<int64_t> ReadAt(int64_t position, int64_t size, void* out) override;
   arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t size) override;
   // Forms with a hint, which has no meaning for memory.
-  arrow::Result<int64_t> ReadAt(int64_t position, int64_t size, bool, void* out) override { return ReadAt(position, size, out); }
-  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t size, bool) override { return ReadAt(position, size); }
+  arrow::Result<int64_t> ReadAt(int64_t position, int64_t size, bool, void* out) override {
+    return ReadAt(position, size, out);
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t size, bool) override {
+    return ReadAt(position, size);
+  }
 
   // The pieces that make up a range, without copying. The caller keeps it inside the file.
   Slices Sub(int64_t position, int64_t size) const;

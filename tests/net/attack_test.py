@@ -70,19 +70,21 @@ class GoodClient:
         self.calls = 0
         self.longest_s = 0.0
         self.peak_mb = 0.0
+        self.answered = threading.Event()
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.run)
 
     def run(self) -> None:
         with self.server.channel() as channel:
             call = channel.unary_unary(SERVICE + "Echo")
-            while not self.done.wait(0.02) or self.calls == 0:
+            while not self.done.wait(0.02):
                 started = time.monotonic()
                 try:
                     call(b"still there?", timeout=3)
                 except grpc.RpcError as error:
                     self.failures.append(str(error.code()))
                 self.calls += 1
+                self.answered.set()
                 self.longest_s = max(self.longest_s, time.monotonic() - started)
                 self.peak_mb = max(self.peak_mb, self.server.rss_mb())
 
@@ -96,8 +98,11 @@ def under_attack(server, grow_mb: float = 40, cpu_s: float = 2.0):
     good = GoodClient(server)
     good.thread.start()
     try:
+        assert good.answered.wait(5)
         yield
         good.peak_mb = max(good.peak_mb, server.rss_mb())
+        good.answered.clear()
+        assert good.answered.wait(5), "the good client got no answer after the attack"
     finally:
         good.done.set()
         good.thread.join()
