@@ -10,8 +10,8 @@ namespace longbow::bench {
 
 struct Point {
   uint32_t ef = 0;
-  double recall = 0;       // at k
-  double microseconds = 0; // thread CPU time of a query
+  double recall = 0;        // at k
+  double microseconds = 0;  // thread CPU time of a query
 };
 
 // Time at a recall, linear between neighbouring points in log(1 - recall), as recall curves nearly are. Nothing if the

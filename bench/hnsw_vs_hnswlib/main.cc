@@ -105,7 +105,8 @@ class Comparison {
  private:
   Status MakeRows() {
     const Metric metric = a_.inner_product ? Metric::kInnerProduct : Metric::kL2;
-    LB_ASSIGN(rows_, index::VectorRows::Create(static_cast<uint32_t>(base_.columns), static_cast<uint32_t>(base_.rows), metric, kernels_));
+    LB_ASSIGN(rows_, index::VectorRows::Create(static_cast<uint32_t>(base_.columns), static_cast<uint32_t>(base_.rows),
+                                               metric, kernels_));
     return {};
   }
 
@@ -164,7 +165,9 @@ class Comparison {
       RivalInsert(rival_.get(), base_.row(0), 0);
       InParallel(a_.threads, base_.rows - 1, [this](size_t i) { RivalInsert(rival_.get(), base_.row(i + 1), i + 1); });
     };
-    c.search = [this](const float* query, uint32_t ef, uint32_t* ids) { return RivalSearch(rival_.get(), query, a_.k, ef, ids); };
+    c.search = [this](const float* query, uint32_t ef, uint32_t* ids) {
+      return RivalSearch(rival_.get(), query, a_.k, ef, ids);
+    };
     contestants_.push_back(std::move(c));
   }
 
@@ -190,7 +193,8 @@ class Comparison {
         right += truth_[q].count(ids[q * a_.k + i]);
       }
     }
-    return {ef, static_cast<double>(right) / static_cast<double>(queries_.rows * a_.k), seconds * 1e6 / static_cast<double>(queries_.rows)};
+    return {ef, static_cast<double>(right) / static_cast<double>(queries_.rows * a_.k),
+            seconds * 1e6 / static_cast<double>(queries_.rows)};
   }
 
   void PrintRun(uint32_t run) {
@@ -198,7 +202,8 @@ class Comparison {
     for (size_t i = 0; i < a_.efs.size(); ++i) {
       const Point& ours = contestants_[0].curves.back()[i];
       const Point& theirs = contestants_[1].curves.back()[i];
-      std::printf("       %5u  %14.4f %7.1f  %14.4f %7.1f\n", a_.efs[i], ours.recall, ours.microseconds, theirs.recall, theirs.microseconds);
+      std::printf("       %5u  %14.4f %7.1f  %14.4f %7.1f\n", a_.efs[i], ours.recall, ours.microseconds, theirs.recall,
+                  theirs.microseconds);
     }
     std::fflush(stdout);
   }
@@ -208,9 +213,17 @@ class Comparison {
     report["benchmark"] = "hnsw_vs_hnswlib";
     report["machine"] = Machine();
     report["isa"] = std::string(kernels::IsaName(kernels_.isa));
-    report["parameters"] = {{"base", NameOf(a_.base)}, {"queries", NameOf(a_.queries)}, {"rows", base_.rows}, {"dimension", base_.columns},
-                            {"query_count", queries_.rows}, {"metric", a_.inner_product ? "dot_product" : "euclidean"}, {"k", a_.k},
-                            {"m", a_.m}, {"ef_construction", a_.ef_construction}, {"build_threads", a_.threads}, {"runs", a_.runs}};
+    report["parameters"] = {{"base", NameOf(a_.base)},
+                            {"queries", NameOf(a_.queries)},
+                            {"rows", base_.rows},
+                            {"dimension", base_.columns},
+                            {"query_count", queries_.rows},
+                            {"metric", a_.inner_product ? "dot_product" : "euclidean"},
+                            {"k", a_.k},
+                            {"m", a_.m},
+                            {"ef_construction", a_.ef_construction},
+                            {"build_threads", a_.threads},
+                            {"runs", a_.runs}};
     for (const Contestant& c : contestants_) {
       nlohmann::json& side = report[c.name];
       side["build_cpu_s"] = c.build_cpu_s;
@@ -238,8 +251,10 @@ class Comparison {
       }
       std::sort(ratios.begin(), ratios.end());
       const double median = ratios[ratios.size() / 2];
-      report["longbow_over_hnswlib"][name] = {{"median", median}, {"min", ratios.front()}, {"max", ratios.back()}, {"runs", ratios.size()}};
-      std::printf("%-22s %.2f [%.2f - %.2f] of %zu runs\n", name.c_str(), median, ratios.front(), ratios.back(), ratios.size());
+      report["longbow_over_hnswlib"][name] = {
+          {"median", median}, {"min", ratios.front()}, {"max", ratios.back()}, {"runs", ratios.size()}};
+      std::printf("%-22s %.2f [%.2f - %.2f] of %zu runs\n", name.c_str(), median, ratios.front(), ratios.back(),
+                  ratios.size());
     };
     std::vector<double> build;
     for (uint32_t run = 0; run < a_.runs; ++run) {
@@ -274,7 +289,10 @@ class Comparison {
         break;
       }
     }
-    return {{"cpu", cpu}, {"cores", std::thread::hardware_concurrency()}, {"kernel", name.release}, {"compiler", __VERSION__}};
+    return {{"cpu", cpu},
+            {"cores", std::thread::hardware_concurrency()},
+            {"kernel", name.release},
+            {"compiler", __VERSION__}};
   }
 
   struct RivalDeleter {
@@ -331,7 +349,8 @@ Status Main(int argc, char** argv) {
   LB_ASSIGN(auto queries, ReadFloats(arguments.queries));
   if (base.columns != queries.columns || base.rows == 0 || queries.rows == 0) {
     return InvalidArgument("base has dimension " + std::to_string(base.columns) + " and " + std::to_string(base.rows) +
-                           " rows, queries dimension " + std::to_string(queries.columns) + " and " + std::to_string(queries.rows) + " rows");
+                           " rows, queries dimension " + std::to_string(queries.columns) + " and " +
+                           std::to_string(queries.rows) + " rows");
   }
   return Comparison(std::move(arguments), *kernels, std::move(base), std::move(queries)).Run();
 }
@@ -342,8 +361,10 @@ Status Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   const longbow::Status status = longbow::bench::Main(argc, argv);
   if (!status.ok()) {
-    std::fprintf(stderr, "%s\nusage: hnsw_vs_hnswlib [--base F.npy] [--queries F.npy] [--metric euclidean|dot_product] [--m 16]"
-                         " [--ef-construction 200] [--threads 1] [--runs 3] [--out F.json]\n", status.ToString().c_str());
+    std::fprintf(stderr,
+                 "%s\nusage: hnsw_vs_hnswlib [--base F.npy] [--queries F.npy] [--metric euclidean|dot_product] [--m 16]"
+                 " [--ef-construction 200] [--threads 1] [--runs 3] [--out F.json]\n",
+                 status.ToString().c_str());
     return 1;
   }
   return 0;

@@ -30,7 +30,8 @@ Result<Array> ReadArray(const std::string& path) {
   }
   std::string header((static_cast<uint8_t>(head[9]) << 8) | static_cast<uint8_t>(head[8]), '\0');
   in.read(header.data(), static_cast<std::streamsize>(header.size()));
-  static const std::regex kHeader("'descr': '(<[a-z][0-9])'.*'fortran_order': False.*'shape': \\(([0-9]+), ([0-9]+)\\)");
+  static const std::regex kHeader(
+      "'descr': '(<[a-z][0-9])'.*'fortran_order': False.*'shape': \\(([0-9]+), ([0-9]+)\\)");
   std::smatch match;
   if (!in || !std::regex_search(header, match, kHeader)) {
     return Bad(path, "not a two-dimensional little-endian array in C order: " + header);
@@ -42,7 +43,8 @@ Result<Array> ReadArray(const std::string& path) {
   array.bytes.assign(std::istreambuf_iterator<char>(in), {});
   const size_t expected = array.rows * array.columns * static_cast<size_t>(array.type[2] - '0');
   if (array.bytes.size() != expected) {
-    return Bad(path, "has " + std::to_string(array.bytes.size()) + " bytes of values, expected " + std::to_string(expected));
+    return Bad(path,
+               "has " + std::to_string(array.bytes.size()) + " bytes of values, expected " + std::to_string(expected));
   }
   return array;
 }
