@@ -43,7 +43,7 @@ lint: ## Run the linters over the whole tree (formatting, types, spelling, shell
 
 fmt: ## Format C++ and Python in place
 	@tools/bootstrap dev
-	git ls-files '*.h' '*.cc' | xargs --no-run-if-empty clang-format-14 -i
+	git ls-files '*.h' '*.cc' '*.inc' | xargs --no-run-if-empty clang-format-14 -i
 	$(VENV)/ruff format
 	$(VENV)/ruff check --fix --select I
 
