@@ -22,3 +22,6 @@ foreach(_lib Arrow:arrow Compute:arrow_compute Parquet:parquet)
 endforeach()
 # The linker would otherwise not find what the wheel's libraries need of each other.
 add_link_options("LINKER:-rpath-link,${LONGBOW_ARROW_DIR}")
+# The wheel's libparquet exports a simdjson of its own, newer than the one our headers belong to. Ours must come first in the
+# order of lookup, or half of our parser would be theirs (tests/node/test_binary.py). Theirs is used for geography columns only.
+add_link_options("LINKER:--push-state,--no-as-needed,-lsimdjson,--pop-state")

@@ -24,7 +24,8 @@ class Indexer {
 
   // Rows were published somewhere.
   void Wake();
-  // Waits until fewer than `rows_max` rows of the collection stand outside its graphs.
+  // Waits until fewer than `rows_max` of the rows put since the start stand outside the collection's graphs. Rows that
+  // were loaded do not count: a restart must not refuse writes until the graphs are built again.
   // CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds, whatever the deadline: the
   // thread that waits is one of few.
   Status WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation);

@@ -154,7 +154,10 @@ Segment::Work Segment::ClaimWork(uint32_t published) {
 
 void Segment::Link(Work work) {
   for (uint32_t row = work.begin; row < work.end; ++row) {
-    graph_->Insert(row);
+    // A row that died before its turn is in nobody's future; a reader of an older version may miss it, as any walk may.
+    if (deleted_at_[row].load(std::memory_order_relaxed) == 0) {
+      graph_->Insert(row);
+    }
   }
   std::lock_guard lock(work_mu_);
   claims_in_flight_.erase(work.begin);

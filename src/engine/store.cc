@@ -114,6 +114,7 @@ void Store::AdoptState(const State& state) {
     const std::shared_ptr<const View> view = collection->shard.Pin();
     collection->proposed_schema = *view->schema;
     collection->last_index = LogIndex{view->version};
+    collection->rows_at_open = view->rows;
     collections_.emplace(collection->name, collection);
   }
   namespaces_ = state.namespaces();

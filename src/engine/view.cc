@@ -16,11 +16,13 @@ bool View::IsLive(uint64_t ordinal) const {
   return FilterOf(segment).Contains(static_cast<index::LocalId>(ordinal - segment.segment->first_ordinal()));
 }
 
-uint64_t View::TailRows() const {
+uint64_t View::TailRows(uint64_t first_ordinal) const {
   uint64_t tail = 0;
   for (const SegmentView& segment : segments) {
     if (segment.segment->searchable()) {
-      tail += segment.rows - std::min(segment.rows, segment.segment->indexed_rows());
+      const uint64_t end = segment.segment->first_ordinal() + segment.rows;
+      const uint64_t linked = segment.segment->first_ordinal() + std::min(segment.rows, segment.segment->indexed_rows());
+      tail += end - std::min(end, std::max(linked, first_ordinal));
     }
   }
   return tail;

@@ -35,8 +35,8 @@ struct View {
             .version = version,
             .passing = nullptr};
   }
-  // Rows not yet linked into a graph.
-  uint64_t TailRows() const;
+  // Rows from `first_ordinal` on that are not yet linked into a graph.
+  uint64_t TailRows(uint64_t first_ordinal = 0) const;
 };
 
 }  // namespace longbow::engine

@@ -117,6 +117,10 @@ Result<Answers> NamespaceDatasetCount(Services& services, const std::string& bod
   return Answers{nlohmann::json{{"count", services.store.CountCollections(request.name)}}.dump()};
 }
 
+Result<Answers> ClusterStatus(Services&, const std::string&, const Cancellation*) {
+  return Unavailable("gossip mesh not enabled: this version runs as a single node");
+}
+
 Result<Answers> ForceSnapshot(Services& services, const std::string&, const Cancellation*) {
   LB_TRY(services.store.Checkpoint());
   return Answers{R"({"status": "snapshot written"})"};
@@ -141,6 +145,7 @@ constexpr Action kActions[] = {
     {"ListNamespaces", "Names of all namespaces", ListNamespaces, false},
     {"GetTotalNamespaceCount", "Number of namespaces", TotalNamespaceCount, false},
     {"GetNamespaceDatasetCount", "Number of datasets in a namespace", NamespaceDatasetCount, false},
+    {"cluster-status", "Members of the cluster; UNAVAILABLE on a single node", ClusterStatus, false},
     {"ForceSnapshot", "Writes a checkpoint now", ForceSnapshot, true},
 };
 
