@@ -34,8 +34,8 @@ std::string WithPort(const std::string& address, uint16_t port) {
   return address.substr(0, address.rfind(':') + 1) + std::to_string(port);
 }
 
-// Messages come and go by the megabyte. glibc would map and unmap each, and touching fresh pages costs more than the copy
-// into them (three times the CPU of a put, measured); so freed memory of that size is kept for the next.
+// Messages come and go by the megabyte. glibc would map and unmap each, and touching fresh pages costs more than the
+// copy into them (three times the CPU of a put, measured); so freed memory of that size is kept for the next.
 void KeepLargeBlocks() {
   constexpr int kMapThresholdBytes = 256 << 20;
   constexpr int kTrimThresholdBytes = 512 << 20;
