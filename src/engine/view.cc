@@ -21,7 +21,8 @@ uint64_t View::TailRows(uint64_t first_ordinal) const {
   for (const SegmentView& segment : segments) {
     if (segment.segment->searchable()) {
       const uint64_t end = segment.segment->first_ordinal() + segment.rows;
-      const uint64_t linked = segment.segment->first_ordinal() + std::min(segment.rows, segment.segment->indexed_rows());
+      const uint64_t linked =
+          segment.segment->first_ordinal() + std::min(segment.rows, segment.segment->indexed_rows());
       tail += end - std::min(end, std::max(linked, first_ordinal));
     }
   }

@@ -173,7 +173,6 @@ Result<arrow::FieldVector> MergeFields(const CollectionSchema& existing, const a
 }  // namespace
 
 Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow::Schema>& schema) {
-  LB_TRY(CheckColumns(*schema));
   CollectionSchema result;
   result.columns = schema;
   result.id_column = schema->GetFieldIndex("id");
@@ -184,6 +183,7 @@ Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow
   if (result.vector_column >= 0) {
     LB_ASSIGN(result.dimension, DimensionOf(*schema->field(result.vector_column)));
   }
+  LB_TRY(CheckColumns(*schema));  // after the roles, whose messages say more
   LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(*schema));
   result.metric = metric.value_or(Metric::kL2);
   return result;

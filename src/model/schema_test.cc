@@ -131,6 +131,7 @@ TEST(FromArrow, RefusesTypesWithoutAParquetForm) {
       arrow::list_view(arrow::int32()),
       arrow::large_list_view(arrow::int32()),
       arrow::fixed_size_binary(0),
+      arrow::fixed_size_list(arrow::int32(), 0),
       arrow::struct_({}),
       arrow::decimal128(20, -3),
       arrow::decimal128(5, 7),

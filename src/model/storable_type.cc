@@ -60,9 +60,12 @@ std::string Obstacle(const arrow::DataType& type) {
       return DictionaryObstacle(static_cast<const arrow::DictionaryType&>(type));
     case Type::EXTENSION:
       return Obstacle(*static_cast<const arrow::ExtensionType&>(type).storage_type());
+    case Type::FIXED_SIZE_LIST:
+      // Parquet writes such a list and cannot read it back.
+      return static_cast<const arrow::FixedSizeListType&>(type).list_size() == 0 ? "its list size is 0"
+                                                                                 : ChildObstacle(type);
     case Type::LIST:
     case Type::LARGE_LIST:
-    case Type::FIXED_SIZE_LIST:
     case Type::MAP:
       return ChildObstacle(type);
     case Type::NA:
