@@ -116,7 +116,9 @@ void ExchangeStream::OnAck(const IngestStream::Ack& ack) {
   if (ingest_.TakeRoom()) {
     call().Read();
   }
-  EndIfDone();
+  if (ingest_.done()) {
+    End({});
+  }
 }
 
 void ExchangeStream::OnEnd() {
@@ -130,24 +132,10 @@ void ExchangeStream::OnEnd() {
     if (Status status = ingest_.Finish(shared_from_this(), cancellation()); !status.ok()) {
       return End(status);
     }
-    {
-      std::lock_guard lock(mu_);
-      client_done_ = true;
+    if (ingest_.done()) {
+      End({});
     }
-    EndIfDone();
   });
-}
-
-void ExchangeStream::EndIfDone() {
-  {
-    std::lock_guard lock(mu_);
-    if (!client_done_) {
-      return;
-    }
-  }
-  if (ingest_.idle()) {
-    End({});
-  }
 }
 
 }  // namespace longbow::node

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "node/put_stream.h"
@@ -29,15 +28,12 @@ class ExchangeStream final : public ServiceCall {
   Status ChooseMode(const wire::FlightData& first);
   Status HandleSearch(const wire::FlightData& data);
   void OnAck(const IngestStream::Ack& ack);
-  void EndIfDone();
 
   Mode mode_ = Mode::kUnknown;                   // whoever handles the one message read
   wire::BatchDecoder queries_;                   // likewise
   std::unique_ptr<wire::BatchEncoder> answers_;  // likewise
   bool searched_ = false;                        // likewise
   IngestStream ingest_;
-  std::mutex mu_;
-  bool client_done_ = false;  // guarded by mu_
 };
 
 }  // namespace longbow::node

@@ -25,9 +25,15 @@ Status IngestStream::Finish(const std::shared_ptr<void>& owner, const Cancellati
   if (decoder_.schema() == nullptr) {
     return InvalidArgument("the stream ended before a schema came");
   }
-  if (batches_ > 0) {
-    return {};
+  if (batches_ == 0) {
+    LB_TRY(PutEmpty(owner, cancellation));
   }
+  std::lock_guard lock(mu_);
+  finished_ = true;
+  return {};
+}
+
+Status IngestStream::PutEmpty(const std::shared_ptr<void>& owner, const Cancellation* cancellation) {
   auto rows = arrow::RecordBatch::MakeEmpty(decoder_.schema());
   if (!rows.ok()) {
     return InvalidArgument("schema without a possible batch: " + rows.status().message());
@@ -52,6 +58,7 @@ void IngestStream::Put(uint64_t number, RowBatch batch, const std::shared_ptr<vo
       std::lock_guard lock(mu_);
       unacknowledged_bytes_ -= size_bytes;
       --unacknowledged_batches_;
+      failed_ = failed_ || !status.ok();
     }
     if (status.ok()) {
       services_.metrics.rows_put.Add(static_cast<double>(rows));
@@ -70,9 +77,9 @@ bool IngestStream::TakeRoom() {
   return true;
 }
 
-bool IngestStream::idle() const {
+bool IngestStream::done() const {
   std::lock_guard lock(mu_);
-  return unacknowledged_batches_ == 0;
+  return finished_ && !failed_ && unacknowledged_batches_ == 0;
 }
 
 // ---- PutStream ---------------------------------------------------------------------------------------------------
@@ -112,7 +119,9 @@ void PutStream::OnAck(const IngestStream::Ack& ack) {
   if (ingest_.TakeRoom()) {
     call().Read();
   }
-  EndIfDone();
+  if (ingest_.done()) {
+    End({});
+  }
 }
 
 void PutStream::OnEnd() {
@@ -120,24 +129,10 @@ void PutStream::OnEnd() {
     if (Status status = ingest_.Finish(shared_from_this(), cancellation()); !status.ok()) {
       return End(status);
     }
-    {
-      std::lock_guard lock(mu_);
-      client_done_ = true;
+    if (ingest_.done()) {
+      End({});
     }
-    EndIfDone();
   });
-}
-
-void PutStream::EndIfDone() {
-  {
-    std::lock_guard lock(mu_);
-    if (!client_done_) {
-      return;
-    }
-  }
-  if (ingest_.idle()) {
-    End({});
-  }
 }
 
 }  // namespace longbow::node

@@ -37,9 +37,11 @@ class IngestStream {
   Status Finish(const std::shared_ptr<void>& owner, const Cancellation* cancellation);
   // True once after Feed returned false, when enough was acknowledged.
   bool TakeRoom();
-  bool idle() const;
+  // Finish succeeded and every batch was acknowledged, none with an error: the call may end with OK.
+  bool done() const;
 
  private:
+  Status PutEmpty(const std::shared_ptr<void>& owner, const Cancellation* cancellation);
   void Put(uint64_t number, RowBatch batch, const std::shared_ptr<void>& owner, const Cancellation* cancellation);
 
   Services& services_;
@@ -52,6 +54,8 @@ class IngestStream {
   size_t unacknowledged_bytes_ = 0;    // guarded by mu_
   size_t unacknowledged_batches_ = 0;  // guarded by mu_
   bool waiting_for_room_ = false;      // guarded by mu_
+  bool finished_ = false;              // guarded by mu_: the client has sent its last message
+  bool failed_ = false;  // guarded by mu_: set with the failed batch's count, so that no OK overtakes its error
 };
 
 class PutStream final : public ServiceCall {
@@ -64,11 +68,8 @@ class PutStream final : public ServiceCall {
  private:
   Status Handle(const net::Message& message);
   void OnAck(const IngestStream::Ack& ack);
-  void EndIfDone();
 
   IngestStream ingest_;
-  std::mutex mu_;
-  bool client_done_ = false;  // guarded by mu_
 };
 
 }  // namespace longbow::node
