@@ -22,7 +22,8 @@ Status CheckSearchable(Services& services, const std::string& dataset) {
 ExchangeStream::ExchangeStream(std::shared_ptr<net::Call> call, Services& services)
     : ServiceCall(std::move(call), services, "do_exchange"),
       queries_(services.receive_cache),
-      ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
+      ingest_(
+          services, [this](const IngestStream::Ack& ack) { OnAck(ack); }, [this] { OnSettled(); }) {}
 
 void ExchangeStream::OnMessage(net::Message message) {
   // Which pool is right is known only after the first message; later ones go where their kind of work belongs.
@@ -113,6 +114,9 @@ void ExchangeStream::OnAck(const IngestStream::Ack& ack) {
     call().Send(wire::MetadataMessage("{\"batch_id\":" + std::to_string(ack.batch) +
                                       ",\"rows\":" + std::to_string(ack.rows) + ",\"status\":\"acked\"}"));
   }
+}
+
+void ExchangeStream::OnSettled() {
   if (ingest_.TakeRoom()) {
     call().Read();
   }

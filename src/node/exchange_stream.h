@@ -28,6 +28,7 @@ class ExchangeStream final : public ServiceCall {
   Status ChooseMode(const wire::FlightData& first);
   Status HandleSearch(const wire::FlightData& data);
   void OnAck(const IngestStream::Ack& ack);
+  void OnSettled();
 
   Mode mode_ = Mode::kUnknown;                   // whoever handles the one message read
   wire::BatchDecoder queries_;                   // likewise

@@ -54,16 +54,17 @@ void IngestStream::Put(uint64_t number, RowBatch batch, const std::shared_ptr<vo
   }
   services_.metrics.put_payload_size_bytes.Observe(static_cast<double>(size_bytes));
   services_.store.Put(dataset_, std::move(batch), cancellation, [this, owner, size_bytes, rows, number](Status status) {
+    if (status.ok()) {
+      services_.metrics.rows_put.Add(static_cast<double>(rows));
+    }
+    // Answered before it is counted: once nothing is counted the call may end.
+    on_ack_({number, rows, std::move(status)});
     {
       std::lock_guard lock(mu_);
       unacknowledged_bytes_ -= size_bytes;
       --unacknowledged_batches_;
-      failed_ = failed_ || !status.ok();
     }
-    if (status.ok()) {
-      services_.metrics.rows_put.Add(static_cast<double>(rows));
-    }
-    on_ack_({number, rows, std::move(status)});
+    on_settled_();
   });
 }
 
@@ -79,14 +80,15 @@ bool IngestStream::TakeRoom() {
 
 bool IngestStream::done() const {
   std::lock_guard lock(mu_);
-  return finished_ && !failed_ && unacknowledged_batches_ == 0;
+  return finished_ && unacknowledged_batches_ == 0;
 }
 
 // ---- PutStream ---------------------------------------------------------------------------------------------------
 
 PutStream::PutStream(std::shared_ptr<net::Call> call, Services& services)
     : ServiceCall(std::move(call), services, "do_put"),
-      ingest_(services, [this](const IngestStream::Ack& ack) { OnAck(ack); }) {}
+      ingest_(
+          services, [this](const IngestStream::Ack& ack) { OnAck(ack); }, [this] { OnSettled(); }) {}
 
 void PutStream::OnMessage(net::Message message) {
   RunOn(services().write_pool, [this, message = std::move(message)] {
@@ -114,8 +116,11 @@ Status PutStream::Handle(const net::Message& message) {
 
 void PutStream::OnAck(const IngestStream::Ack& ack) {
   if (!ack.status.ok()) {
-    return End(ack.status);
+    End(ack.status);
   }
+}
+
+void PutStream::OnSettled() {
   if (ingest_.TakeRoom()) {
     call().Read();
   }

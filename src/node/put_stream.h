@@ -24,8 +24,14 @@ class IngestStream {
   // Runs when a batch is durable and visible, or failed; on another thread, in batch order.
   using OnAck = std::function<void(const Ack&)>;
 
-  IngestStream(Services& services, OnAck on_ack)
-      : services_(services), on_ack_(std::move(on_ack)), decoder_(services.receive_cache) {}
+  // Runs after it, when room and done() count the batch as acknowledged.
+  using OnSettled = std::function<void()>;
+
+  IngestStream(Services& services, OnAck on_ack, OnSettled on_settled)
+      : services_(services),
+        on_ack_(std::move(on_ack)),
+        on_settled_(std::move(on_settled)),
+        decoder_(services.receive_cache) {}
 
   void SetDataset(std::string name) { dataset_ = std::move(name); }
   const std::string& dataset() const { return dataset_; }
@@ -37,7 +43,7 @@ class IngestStream {
   Status Finish(const std::shared_ptr<void>& owner, const Cancellation* cancellation);
   // True once after Feed returned false, when enough was acknowledged.
   bool TakeRoom();
-  // Finish succeeded and every batch was acknowledged, none with an error: the call may end with OK.
+  // Finish succeeded and every batch was answered: the call may end.
   bool done() const;
 
  private:
@@ -46,6 +52,7 @@ class IngestStream {
 
   Services& services_;
   const OnAck on_ack_;
+  const OnSettled on_settled_;
   std::string dataset_;
   wire::BatchDecoder decoder_;
   uint64_t batches_ = 0;
@@ -55,7 +62,6 @@ class IngestStream {
   size_t unacknowledged_batches_ = 0;  // guarded by mu_
   bool waiting_for_room_ = false;      // guarded by mu_
   bool finished_ = false;              // guarded by mu_: the client has sent its last message
-  bool failed_ = false;  // guarded by mu_: set with the failed batch's count, so that no OK overtakes its error
 };
 
 class PutStream final : public ServiceCall {
@@ -68,6 +74,7 @@ class PutStream final : public ServiceCall {
  private:
   Status Handle(const net::Message& message);
   void OnAck(const IngestStream::Ack& ack);
+  void OnSettled();
 
   IngestStream ingest_;
 };
