@@ -28,7 +28,7 @@ constexpr char kHelp[] = R"(longbow: Arrow-native vector database
 An option may be a flag (--data-path=./data), an environment variable (LONGBOW_DATA_PATH or DATA_PATH) or a key of the
 TOML file that --config or LONGBOW_CONFIG names (data_path = "./data"); the first of these that is set wins.
 Durations are written 200ms, 5m or 1h30m; sizes 1048576 or 64MiB.
-LONGBOW_ISA forces an instruction set: scalar, avx2, avx512 or neon.
+LONGBOW_ISA forces an instruction set: scalar, avx2, avx512, avx512vnni or neon.
 
 Options:
 )";

@@ -1,13 +1,14 @@
-# Fails when an object file compiled for one instruction set defines anything but its table: -DNM=nm -DARCHIVE=lib.a
+# Fails when an object file compiled for one instruction set (x_<isa>.cc) defines anything but its tables, constants named
+# k<Isa>Something: -DNM=nm -DARCHIVE=lib.a
 execute_process(COMMAND "${NM}" --defined-only --extern-only --print-file-name "${ARCHIVE}"
   OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
 string(REPLACE "\n" ";" symbols "${symbols}")
 set(tables 0)
 foreach(line IN LISTS symbols)
-  if(NOT line MATCHES "distance_(avx2|avx512|neon)")
+  if(NOT line MATCHES "_(avx2|avx512|avx512vnni|neon)\\.cc")
     continue()
   endif()
-  if(line MATCHES "k(Avx2|Avx512|Neon)KernelsE$")
+  if(line MATCHES "[0-9]k(Avx2|Avx512|Avx512Vnni|Neon)[A-Z][A-Za-z0-9]*E$")
     math(EXPR tables "${tables} + 1")
   elseif(NOT line MATCHES " (__odr_asan|__asan|__tsan|__ubsan)")
     message(FATAL_ERROR "shared symbol in a file compiled for one instruction set: ${line}")

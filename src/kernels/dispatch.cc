@@ -14,14 +14,16 @@ struct Entry {
 };
 
 // Slowest first.
-constexpr std::array<Entry, 4> kEntries = {{
+constexpr std::array<Entry, 5> kEntries = {{
     {Isa::kScalar, "scalar", &kScalarKernels},
 #if defined(__x86_64__)
     {Isa::kAvx2, "avx2", &kAvx2Kernels},
     {Isa::kAvx512, "avx512", &kAvx512Kernels},
+    {Isa::kAvx512Vnni, "avx512vnni", &kAvx512VnniKernels},
 #else
     {Isa::kAvx2, "avx2", nullptr},
     {Isa::kAvx512, "avx512", nullptr},
+    {Isa::kAvx512Vnni, "avx512vnni", nullptr},
 #endif
 #if defined(__aarch64__)
     {Isa::kNeon, "neon", &kNeonKernels},
@@ -34,11 +36,17 @@ constexpr std::array<Entry, 4> kEntries = {{
 bool CpuRuns([[maybe_unused]] Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+           __builtin_cpu_supports("popcnt");
   }
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   if (isa == Isa::kAvx512) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    return avx512;
+  }
+  if (isa == Isa::kAvx512Vnni) {
+    return avx512 && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni") &&
+           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512bitalg");
   }
 #endif
   return true;

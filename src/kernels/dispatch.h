@@ -9,7 +9,7 @@
 
 namespace longbow::kernels {
 
-// "scalar", "avx2", "avx512", "neon": the values of LONGBOW_ISA.
+// "scalar", "avx2", "avx512", "avx512vnni", "neon": the values of LONGBOW_ISA.
 std::string_view IsaName(Isa isa);
 // INVALID_ARGUMENT with the known names.
 Result<Isa> ParseIsa(std::string_view name);

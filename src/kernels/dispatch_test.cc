@@ -10,7 +10,7 @@ namespace longbow::kernels {
 namespace {
 
 TEST(Dispatch, NamesRoundTrip) {
-  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}) {
+  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kNeon}) {
     auto parsed = ParseIsa(IsaName(isa));
     ASSERT_TRUE(parsed.ok());
     EXPECT_EQ(*parsed, isa);
@@ -20,7 +20,7 @@ TEST(Dispatch, NamesRoundTrip) {
 TEST(Dispatch, ForcedPathIsObeyedOrAnError) {
   const std::vector<Isa> supported = SupportedIsas();
   ASSERT_EQ(supported.front(), Isa::kScalar);
-  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}) {
+  for (const Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kNeon}) {
     auto chosen = ChooseKernels(IsaName(isa));
     if (std::find(supported.begin(), supported.end(), isa) != supported.end()) {
       ASSERT_TRUE(chosen.ok()) << chosen.status().ToString();

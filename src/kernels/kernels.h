@@ -8,7 +8,9 @@
 
 namespace longbow::kernels {
 
-enum class Isa : uint8_t { kScalar = 0, kAvx2 = 1, kAvx512 = 2, kNeon = 3 };
+// Slowest first on each architecture. kAvx512 is F, BW, VL, DQ (Skylake-X); kAvx512Vnni adds VBMI, VNNI, VPOPCNTDQ and
+// BITALG (Ice Lake, Zen 4).
+enum class Isa : uint8_t { kScalar = 0, kAvx2 = 1, kAvx512 = 2, kAvx512Vnni = 3, kNeon = 4 };
 
 // Everything works on float32. No pointer needs any alignment; nothing outside the given ranges is read; dim and n may
 // be 0. Within one table the same two vectors give the same bits from every entry and in either order, so that
@@ -40,6 +42,7 @@ extern const Kernels kScalarKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512VnniKernels;
 #endif
 #if defined(__aarch64__)
 extern const Kernels kNeonKernels;
