@@ -1,0 +1,113 @@
+#include "cli/subject.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "cli/parallel.h"
+#include "index/flat_search.h"
+#include "index/hnsw.h"
+#include "index/vector_rows.h"
+
+namespace longbow::cli {
+namespace {
+
+// Rows and who of them is deleted; what an exact scan needs.
+class FlatSubject : public Subject {
+ public:
+  FlatSubject(SubjectOptions options, std::shared_ptr<index::VectorRows> rows)
+      : options_(std::move(options)), rows_(std::move(rows)), deleted_at_(options_.capacity) {}
+
+  Status Build(const float* rows, uint32_t count) override {
+    std::copy(rows, rows + static_cast<size_t>(count) * options_.dimension, rows_->MutableRow(0));
+    rows_->FinishRows(0, count);
+    count_ = count;
+    return {};
+  }
+
+  Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
+    FillFilter(options.filter);
+    return index::FlatSearch(*rows_, query, options);
+  }
+
+  uint64_t SizeBytes() const override {
+    const uint64_t norm_bytes = options_.metric == Metric::kCosine ? sizeof(float) : 0;
+    return static_cast<uint64_t>(count_) * (sizeof(float) * options_.dimension + norm_bytes);
+  }
+
+  Result<index::LocalId> Insert(const float* row) override {
+    if (count_ == options_.capacity) {
+      return ResourceExhausted("the index has room for " + std::to_string(options_.capacity) + " rows");
+    }
+    std::copy(row, row + options_.dimension, rows_->MutableRow(count_));
+    rows_->FinishRows(count_, count_ + 1);
+    return count_++;
+  }
+
+  Status Delete(index::LocalId id) override {
+    deleted_at_[id].store(1, std::memory_order_relaxed);
+    return {};
+  }
+
+  uint32_t CountUnreachable() const override { return 0; }
+
+ protected:
+  void FillFilter(index::RowFilter& filter) const {
+    filter.end = count_;
+    filter.deleted_at = deleted_at_.data();
+    filter.version = 1;
+  }
+
+  const SubjectOptions options_;
+  const std::shared_ptr<index::VectorRows> rows_;
+  std::vector<std::atomic<uint64_t>> deleted_at_;
+  uint32_t count_ = 0;
+};
+
+class ActiveSubject final : public FlatSubject {
+ public:
+  ActiveSubject(SubjectOptions options, std::shared_ptr<index::VectorRows> rows, std::unique_ptr<index::Hnsw> graph)
+      : FlatSubject(std::move(options), std::move(rows)), graph_(std::move(graph)) {}
+
+  Status Build(const float* rows, uint32_t count) override {
+    LB_TRY(FlatSubject::Build(rows, count));
+    return RunInParallel(options_.threads, count, [this](size_t i) {
+      graph_->Insert(static_cast<index::LocalId>(i));
+      return Status();
+    });
+  }
+
+  Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
+    FillFilter(options.filter);
+    return graph_->Search(query, options);
+  }
+
+  uint64_t SizeBytes() const override { return 0; }
+
+  Result<index::LocalId> Insert(const float* row) override {
+    LB_ASSIGN(const index::LocalId id, FlatSubject::Insert(row));
+    graph_->Insert(id);
+    return id;
+  }
+
+  uint32_t CountUnreachable() const override { return graph_->inserted_rows() - graph_->CountReachableRows(); }
+
+ private:
+  const std::unique_ptr<index::Hnsw> graph_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Subject>> MakeSubject(const SubjectOptions& options, const kernels::Kernels& kernels) {
+  LB_ASSIGN(std::shared_ptr<index::VectorRows> rows,
+            index::VectorRows::Create(options.dimension, options.capacity, options.metric, kernels));
+  if (options.state == "flat") {
+    return std::unique_ptr<Subject>(std::make_unique<FlatSubject>(options, std::move(rows)));
+  }
+  if (options.state == "active") {
+    LB_ASSIGN(std::unique_ptr<index::Hnsw> graph, index::Hnsw::Create(rows, {}));
+    return std::unique_ptr<Subject>(std::make_unique<ActiveSubject>(options, std::move(rows), std::move(graph)));
+  }
+  return InvalidArgument("state must be one of: " + std::string(kSubjectStates) + "; got '" + options.state + "'");
+}
+
+}  // namespace longbow::cli

@@ -1,0 +1,53 @@
+// The index that a benchmark measures, whatever its kind.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "index/vector_index.h"
+#include "kernels/kernels.h"
+#include "model/metric.h"
+
+namespace longbow::cli {
+
+struct SubjectOptions {
+  std::string state = "active";  // one of kSubjectStates
+  uint32_t dimension = 0;
+  uint32_t capacity = 0;  // rows, those that Insert adds included
+  Metric metric = Metric::kL2;
+  uint32_t threads = 1;  // of Build
+};
+
+// Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once.
+inline constexpr std::string_view kSubjectStates = "active flat";
+
+// One index over rows that it numbers itself, from 0 in the order they came. Build first, once. Searches may run on
+// several threads; nothing else may run beside anything.
+class Subject {
+ public:
+  virtual ~Subject() = default;
+
+  // Rows 0 to count - 1. rows: [count, dimension] float32, finite; copied.
+  virtual Status Build(const float* rows, uint32_t count) = 0;
+  // At most options.k living rows that pass options.filter.passing (a bitmap over the subject's ids; null = all),
+  // nearest first. The rest of options.filter is the subject's own business.
+  virtual Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const = 0;
+  // Bytes of rows and index together, all in; 0 if it cannot tell.
+  virtual uint64_t SizeBytes() const = 0;
+
+  // Adds a row and returns its id. UNIMPLEMENTED where rows can only be built upon.
+  virtual Result<index::LocalId> Insert(const float* row) = 0;
+  // From now on no search returns the row.
+  virtual Status Delete(index::LocalId id) = 0;
+  // Living rows that no walk from the entry points reaches.
+  virtual uint32_t CountUnreachable() const = 0;
+};
+
+// INVALID_ARGUMENT for an unknown state or options that the index refuses. `kernels` outlives the subject.
+Result<std::unique_ptr<Subject>> MakeSubject(const SubjectOptions& options, const kernels::Kernels& kernels);
+
+}  // namespace longbow::cli
