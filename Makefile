@@ -5,10 +5,10 @@ VENV := build/venv/bin
 export LC_ALL = C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build test test-isa check lint fmt bench demo dist clean
+.PHONY: help bootstrap build test test-isa check lint fmt bench bench-index demo dist clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bootstrap: ## Install what a Debian 12 machine lacks to build and test (says what it does; nothing if all is there)
 	@tools/bootstrap build test
@@ -49,6 +49,10 @@ fmt: ## Format C++ and Python in place
 
 bench: configure ## Build and run the microbenchmarks (x_bench.cc beside the code)
 	@$(VENV)/python tools/run_bench $(PRESET)
+
+bench-index: build ## Our index beside other libraries: [DATA=folder] [PEERS=hnswlib,symphonyqg] [RUNS=5] [SETS=..] [ROWS=..] [STATES=..]
+	@$(VENV)/python bench/peers/compare.py $(if $(DATA),--data $(DATA)) $(if $(PEERS),--peers $(PEERS)) $(if $(RUNS),--runs $(RUNS)) \
+	  $(if $(SETS),--sets $(SETS)) $(if $(ROWS),--rows $(ROWS)) $(if $(STATES),--states $(STATES))
 
 demo: export TEXT := $(value TEXT)
 demo: build ## Load real data, ask, kill -9, recover, measure; TEXT="..." embeds a question of yours and searches
