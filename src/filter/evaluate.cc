@@ -1,36 +1,21 @@
 #include "filter/evaluate.h"
 
-#include <arrow/array/data.h>
-#include <arrow/extension_type.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <span>
 
 #include "base/limits.h"
 #include "filter/bitmap_words.h"
-#include "filter/comparison.h"
+#include "filter/bound_leaf.h"
+#include "filter/filter_node.h"
+#include "filter/index_answers.h"
+#include "filter/sorted_column.h"
 
 namespace longbow::filter {
 
 using Op = Predicate::Op;
-
-// NOT is pushed down to the leaves when binding, so a node only has to say which rows are true: a leaf is true where
-// its column is valid and the comparison (negated: its opposite) holds.
-struct FilterNode {
-  enum class Kind { kAnd, kOr, kLeaf };
-  Kind kind = Kind::kAnd;
-  std::vector<FilterNode> children;
-
-  // A leaf:
-  bool negated = false;
-  Comparison comparison;
-  std::shared_ptr<arrow::DataType> type;           // of the values: dictionaries and extensions unwrapped
-  std::shared_ptr<const CompiledComparison> test;  // null for kIsNull
-};
-
-struct BoundPredicate::Node : FilterNode {};
 
 namespace {
 
@@ -38,17 +23,6 @@ using Kind = FilterNode::Kind;
 
 constexpr int64_t kBlockRows = 8192;  // what one scratch bitmap covers: stays in the first-level cache
 constexpr int64_t kBlockWords = kBlockRows / kWordBits;
-
-// The type whose values a column of `type` holds.
-std::shared_ptr<arrow::DataType> ValueType(const std::shared_ptr<arrow::DataType>& type) {
-  if (type->id() == arrow::Type::EXTENSION) {
-    return ValueType(static_cast<const arrow::ExtensionType&>(*type).storage_type());
-  }
-  if (type->id() == arrow::Type::DICTIONARY) {
-    return ValueType(static_cast<const arrow::DictionaryType&>(*type).value_type());
-  }
-  return type;
-}
 
 class Binder {
  public:
@@ -89,7 +63,7 @@ class Binder {
       return InvalidArgument("unknown field \"" + predicate.field + "\" in filter");
     }
     node->kind = Kind::kLeaf;
-    node->type = ValueType(field->type());
+    node->type = ValueTypeOf(field->type());
     node->comparison = {predicate.op, predicate.field, predicate.values};
     node->negated = negated;
     const auto opposite_of = [&](Op op) {
@@ -114,116 +88,12 @@ class Binder {
   size_t nodes_ = 0;
 };
 
-// A leaf on one batch: the column's memory, and for a dictionary the answer for each of its values.
-struct BoundLeaf {
-  std::shared_ptr<const arrow::ArrayData> column;  // null: the batch lacks the column, every row is null
-  std::shared_ptr<const CompiledComparison> test;  // null: no row passes but as null
-  std::vector<uint64_t> dictionary_passes;
-};
-
-uint64_t Validity(const arrow::ArrayData& column, int64_t begin, int64_t count) {
-  if (column.type->id() == arrow::Type::NA) {
-    return 0;
-  }
-  return column.buffers[0] == nullptr ? ~uint64_t{0}
-                                      : LoadBits(column.buffers[0]->data(), column.offset + begin, count);
-}
-
-void FillNulls(const arrow::ArrayData* column, bool negated, int64_t begin, int64_t count, uint64_t* out) {
-  for (int64_t at = 0; at < count; at += kWordBits) {
-    const uint64_t valid = column == nullptr ? 0 : Validity(*column, begin + at, std::min(kWordBits, count - at));
-    *out++ = negated ? valid : ~valid;
-  }
-}
-
-// Rows of a dictionary column: the answer for the value they name; null rows answer as null does.
-template <typename Index>
-void FillFromDictionary(const BoundLeaf& leaf, bool null_passes, int64_t begin, int64_t count, uint64_t* out) {
-  const arrow::ArrayData& column = *leaf.column;
-  const Index* indices = column.GetValues<Index>(1) + begin;
-  const bool has_nulls = column.buffers[0] != nullptr;
-  FillWords(count, out, [&](int64_t i) {
-    if (has_nulls && LoadBits(column.buffers[0]->data(), column.offset + begin + i, 1) == 0) {
-      return null_passes;
-    }
-    const auto index = static_cast<uint64_t>(indices[i]);
-    return (leaf.dictionary_passes[index / kWordBits] >> (index % kWordBits) & 1) != 0;
-  });
-}
-
-void DispatchDictionary(const BoundLeaf& leaf, bool null_passes, int64_t begin, int64_t count, uint64_t* out) {
-  const auto& index_type = *static_cast<const arrow::DictionaryType&>(*leaf.column->type).index_type();
-  switch (static_cast<const arrow::FixedWidthType&>(index_type).bit_width()) {
-    case 8:
-      return FillFromDictionary<uint8_t>(leaf, null_passes, begin, count, out);
-    case 16:
-      return FillFromDictionary<uint16_t>(leaf, null_passes, begin, count, out);
-    case 32:
-      return FillFromDictionary<uint32_t>(leaf, null_passes, begin, count, out);
-    default:
-      return FillFromDictionary<uint64_t>(leaf, null_passes, begin, count, out);
-  }
-}
-
-void FillLeaf(const FilterNode& node, const BoundLeaf& leaf, int64_t begin, int64_t count, uint64_t* out) {
-  const bool asks_null = node.comparison.op == Op::kIsNull;
-  if (leaf.column != nullptr && leaf.column->dictionary != nullptr) {
-    return DispatchDictionary(leaf, asks_null && !node.negated, begin, count, out);
-  }
-  if (asks_null) {
-    return FillNulls(leaf.column.get(), node.negated, begin, count, out);
-  }
-  if (leaf.column == nullptr || leaf.test == nullptr) {
-    std::fill_n(out, WordsFor(count), 0);
-    return;
-  }
-  leaf.test->Words(*leaf.column, begin, count, out);
-  if (!node.negated && leaf.column->buffers[0] == nullptr) {
-    return;
-  }
-  for (int64_t at = 0; at < count; at += kWordBits, ++out) {
-    *out = (node.negated ? ~*out : *out) & Validity(*leaf.column, begin + at, std::min(kWordBits, count - at));
-  }
-}
-
-// The column as its storage type.
-std::shared_ptr<const arrow::ArrayData> Unwrap(const std::shared_ptr<arrow::ArrayData>& column) {
-  if (column == nullptr || column->type->id() != arrow::Type::EXTENSION) {
-    return column;
-  }
-  const auto storage = column->Copy();
-  storage->type = static_cast<const arrow::ExtensionType&>(*column->type).storage_type();
-  return Unwrap(storage);
-}
-
-BoundLeaf BindToColumn(const FilterNode& node, const std::shared_ptr<arrow::ArrayData>& column) {
-  BoundLeaf leaf{Unwrap(column), node.test, {}};
-  if (column == nullptr) {
-    return leaf;
-  }
-  const auto type = ValueType(column->type);
-  if (type->id() == arrow::Type::NA) {
-    leaf.test = nullptr;
-  } else if (node.test != nullptr && !type->Equals(*node.type)) {
-    // The same column in another form (Parquet turns timestamp[s] into timestamp[ms], say): read the values for this
-    // one.
-    auto compiled = CompileComparison(node.comparison, *type);
-    leaf.test = compiled.ok() ? *compiled : nullptr;
-  }
-  if (leaf.column->dictionary != nullptr) {
-    const int64_t size = leaf.column->dictionary->length;
-    leaf.dictionary_passes.resize(static_cast<size_t>(WordsFor(size)));
-    if (size > 0) {
-      FillLeaf(node, {Unwrap(leaf.column->dictionary), leaf.test, {}}, 0, size, leaf.dictionary_passes.data());
-    }
-  }
-  return leaf;
-}
-
 // One Evaluate call.
 class Evaluation {
  public:
-  Evaluation(const FilterNode& root, const arrow::RecordBatch& rows) : root_(root) { Resolve(root, rows, 0); }
+  // `answers`: may be null; then `first_row` is where the batch begins in the rows that they are about.
+  Evaluation(const FilterNode& root, const arrow::RecordBatch& rows, const IndexAnswers* answers, uint64_t first_row)
+      : answers_(answers), first_row_(first_row), root_(Resolve(root, rows, 0)) {}
 
   void Run(int64_t rows, uint64_t* bits, uint64_t first_bit) {
     scratch_.resize((depth_ + 1) * kBlockWords);
@@ -238,35 +108,63 @@ class Evaluation {
   }
 
  private:
-  void Resolve(const FilterNode& node, const arrow::RecordBatch& rows, size_t depth) {
+  struct Part {
+    const FilterNode* node = nullptr;
+    std::vector<Part> children;  // those that an index answers first: the others may then be spared
+    BoundLeaf leaf;
+    std::span<const uint64_t> answer;  // by the index, for all rows of the batch; empty: read the column
+    bool answered = false;             // this and all below
+  };
+
+  Part Resolve(const FilterNode& node, const arrow::RecordBatch& rows, size_t depth) {
     depth_ = std::max(depth_, depth);
+    Part part;
+    part.node = &node;
+    part.answered = true;
     for (const FilterNode& child : node.children) {
-      Resolve(child, rows, depth + 1);
+      part.children.push_back(Resolve(child, rows, depth + 1));
+      part.answered = part.answered && part.children.back().answered;
     }
+    std::stable_partition(part.children.begin(), part.children.end(), [](const Part& p) { return p.answered; });
     if (node.kind == Kind::kLeaf) {
-      const int column = rows.schema()->GetFieldIndex(node.comparison.field);
-      leaves_.emplace(&node, BindToColumn(node, column < 0 ? nullptr : rows.column_data(column)));
+      const uint64_t end = first_row_ + static_cast<uint64_t>(rows.num_rows());
+      part.answer = answers_ == nullptr ? std::span<const uint64_t>() : answers_->WordsOf(node, end);
+      part.answered = !part.answer.empty();
+      if (!part.answered) {
+        const int column = rows.schema()->GetFieldIndex(node.comparison.field);
+        part.leaf = BindToColumn(node, column < 0 ? nullptr : rows.column_data(column));
+      }
     }
+    return part;
   }
 
-  // words[0, kBlockWords) = the node's truth for a block of rows; the words behind are scratch for its children.
-  void Fill(const FilterNode& node, int64_t begin, int64_t count, uint64_t* words) {
-    if (node.kind == Kind::kLeaf) {
-      return FillLeaf(node, leaves_.at(&node), begin, count, words);
+  // words[0, kBlockWords) = the part's truth for a block of rows; the words behind are scratch for its children.
+  void Fill(const Part& part, int64_t begin, int64_t count, uint64_t* words) const {
+    if (part.node->kind == Kind::kLeaf) {
+      return part.answered ? LoadAnswer(part.answer, begin, count, words)
+                           : FillLeaf(*part.node, part.leaf, begin, count, words);
     }
-    const bool all = node.kind == Kind::kAnd;
+    const bool all = part.node->kind == Kind::kAnd;
     const int64_t size = WordsFor(count);
-    if (node.children.empty()) {
+    if (part.children.empty()) {
       std::fill_n(words, size, all ? ~uint64_t{0} : 0);
       return;
     }
-    Fill(node.children.front(), begin, count, words);
-    for (size_t child = 1; child < node.children.size() && !Decided(words, count, all); ++child) {
+    Fill(part.children.front(), begin, count, words);
+    for (size_t child = 1; child < part.children.size() && !Decided(words, count, all); ++child) {
       uint64_t* more = words + kBlockWords;
-      Fill(node.children[child], begin, count, more);
+      Fill(part.children[child], begin, count, more);
       for (int64_t i = 0; i < size; ++i) {
         words[i] = all ? words[i] & more[i] : words[i] | more[i];
       }
+    }
+  }
+
+  void LoadAnswer(std::span<const uint64_t> answer, int64_t begin, int64_t count, uint64_t* words) const {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(answer.data());
+    const int64_t first = static_cast<int64_t>(first_row_) + begin;
+    for (int64_t at = 0; at < count; at += kWordBits) {
+      *words++ = LoadBits(bytes, first + at, std::min(kWordBits, count - at));
     }
   }
 
@@ -281,10 +179,11 @@ class Evaluation {
     return true;
   }
 
-  const FilterNode& root_;
-  std::unordered_map<const FilterNode*, BoundLeaf> leaves_;
-  std::vector<uint64_t> scratch_;
+  const IndexAnswers* const answers_;
+  const uint64_t first_row_;
   size_t depth_ = 0;
+  const Part root_;
+  std::vector<uint64_t> scratch_;
 };
 
 }  // namespace
@@ -299,8 +198,9 @@ Result<BoundPredicate> BoundPredicate::Bind(const Predicate& predicate, const ar
 
 bool BoundPredicate::MatchesAll() const { return root_->kind == Kind::kAnd && root_->children.empty(); }
 
-void BoundPredicate::Evaluate(const arrow::RecordBatch& rows, uint64_t* bits, uint64_t first_bit) const {
-  Evaluation(*root_, rows).Run(rows.num_rows(), bits, first_bit);
+void BoundPredicate::Evaluate(const arrow::RecordBatch& rows, uint64_t* bits, uint64_t first_bit,
+                              const IndexAnswers* answers) const {
+  Evaluation(*root_, rows, answers, first_bit).Run(rows.num_rows(), bits, first_bit);
 }
 
 }  // namespace longbow::filter

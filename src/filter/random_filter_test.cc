@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "filter/evaluate.h"
+#include "filter/index_answers.h"
 
 namespace longbow::filter {
 namespace {
@@ -238,6 +239,45 @@ std::string Describe(const Predicate& predicate) {
   return text + ")";
 }
 
+// The columns of some rows, indexed as if they were a segment's first ones, in batches.
+std::shared_ptr<const FilterIndex> IndexOf(const arrow::RecordBatch& rows, uint32_t indexed, int64_t batch_rows) {
+  std::vector<PlacedRows> batches;
+  for (int64_t at = 0; at < indexed; at += batch_rows) {
+    batches.push_back({static_cast<uint32_t>(at), rows.Slice(at, std::min<int64_t>(batch_rows, indexed - at))});
+  }
+  FilterIndex::Columns columns;
+  for (const auto& field : rows.schema()->fields()) {
+    const auto type = ValueTypeOf(field->type());
+    auto sorted = SortColumn(field->name(), type, batches, indexed, 1 << 20);
+    EXPECT_TRUE(sorted.has_value()) << field->ToString();
+    columns[field->name()] = std::make_shared<const ColumnIndex>(std::move(*sorted), type, indexed, true);
+  }
+  return std::make_shared<const FilterIndex>(std::move(columns));
+}
+
+// The index's answer for the first rows and the columns' for the rest must be what `bits` says.
+void ExpectIndexAgrees(const BoundPredicate& bound, const std::shared_ptr<const FilterIndex>& index,
+                       const arrow::RecordBatch& rows, uint32_t indexed, const std::vector<uint64_t>& bits) {
+  IndexAnswers answers(bound, index);
+  const double estimate = answers.EstimateSelectivity({});
+  EXPECT_GE(estimate, 0);
+  EXPECT_LE(estimate, 1);
+  answers.Materialise();
+  std::vector<uint64_t> found(static_cast<size_t>(rows.num_rows()) / 64 + 1, 0);
+  const uint32_t covered = std::min(indexed, answers.covered_rows());
+  EXPECT_EQ(covered, indexed) << "every column has an index";
+  answers.Fill(found.data(), covered);
+  for (int64_t at = 0; at < rows.num_rows(); at += 100) {
+    if (at + 100 > covered) {
+      bound.Evaluate(*rows.Slice(at, std::min<int64_t>(100, rows.num_rows() - at)), found.data(),
+                     static_cast<uint64_t>(at), &answers);
+    }
+  }
+  for (size_t row = 0; row < static_cast<size_t>(rows.num_rows()); ++row) {
+    ASSERT_EQ(found[row / 64] >> (row % 64) & 1, bits[row / 64] >> (row % 64) & 1) << "row " << row;
+  }
+}
+
 TEST(RandomFilter, AgreesWithNaiveEvaluation) {
   int64_t checked = 0;
   for (uint32_t seed = 1; seed <= 250; ++seed) {
@@ -255,6 +295,8 @@ TEST(RandomFilter, AgreesWithNaiveEvaluation) {
     const int64_t offset = generator.Below(std::min<int64_t>(size, 70) + 1);
     const int64_t length = generator.Below(size - offset + 1);
     const auto rows = whole->Slice(offset, length);
+    const auto indexed = static_cast<uint32_t>(length - generator.Below(length / 2 + 1));
+    const auto index = IndexOf(*rows, indexed, 1 + generator.Below(length + 1));
     for (int round = 0; round < 12; ++round) {
       const Condition condition = generator.Make(columns, 3);
       const auto bound = BoundPredicate::Bind(condition.predicate, *rows->schema());
@@ -273,6 +315,10 @@ TEST(RandomFilter, AgreesWithNaiveEvaluation) {
                                     << length << " " << Describe(condition.predicate);
         checked += inside;
       }
+      std::vector<uint64_t> alone(static_cast<size_t>(length) / 64 + 1, 0);
+      bound->Evaluate(*rows, alone.data(), 0);
+      ExpectIndexAgrees(*bound, index, *rows, indexed, alone);
+      ASSERT_FALSE(::testing::Test::HasFailure()) << Describe(condition.predicate);
     }
   }
   EXPECT_GT(checked, 1'000'000);
