@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kIndexNice = 10;  // about a tenth of the share of a thread at 0
 constexpr std::chrono::seconds kRoomWaitMax{10};
+// Searches note which columns they filter on but wake nobody.
+constexpr std::chrono::milliseconds kFilterWorkPeriod{200};
 
 }  // namespace
 
@@ -74,7 +76,7 @@ void Indexer::Run() {
     if (worked) {
       progress_.notify_all();
     } else {
-      work_.wait(lock, [&] { return stopping_ || wakes_ != seen; });
+      work_.wait_for(lock, kFilterWorkPeriod, [&] { return stopping_ || wakes_ != seen; });
     }
   }
 }
@@ -91,6 +93,9 @@ bool Indexer::LinkSome() {
         worked = true;
         break;
       }
+    }
+    for (const SegmentView& segment : view->segments) {
+      worked = segment.segment->filters().BuildSome(*view->schema, segment.chunks) || worked;
     }
   }
   return worked;

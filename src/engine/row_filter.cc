@@ -1,15 +1,70 @@
 #include "engine/row_filter.h"
 
+#include <arrow/record_batch.h>
+
+#include <algorithm>
 #include <bit>
 
 namespace longbow::engine {
+namespace {
 
-Selection Select(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate) {
-  Selection selection;
-  selection.bits.assign((segment.rows + 63) / 64, 0);
-  for (const Chunk& chunk : segment.chunks) {
-    predicate.Evaluate(*chunk.rows, selection.bits.data(), chunk.first_row);
+constexpr uint32_t kSampleRuns = 16;
+constexpr int64_t kSampleRunRows = 64;
+
+std::vector<filter::SampleRows> SampleOf(const SegmentView& segment) {
+  std::vector<filter::SampleRows> sample;
+  for (uint32_t i = 0; i < kSampleRuns && segment.rows > 0; ++i) {
+    const auto row = static_cast<uint32_t>(uint64_t{segment.rows} * (2 * i + 1) / (2 * kSampleRuns));
+    const Chunk& chunk = segment.chunks.Find(row);
+    const int64_t begin = row - chunk.first_row;
+    sample.push_back({chunk.rows.get(), begin, std::min(kSampleRunRows, chunk.rows->num_rows() - begin)});
   }
+  return sample;
+}
+
+void CountBits(Selection* selection) {
+  selection->count = 0;
+  for (const uint64_t word : selection->bits) {
+    selection->count += static_cast<uint64_t>(std::popcount(word));
+  }
+}
+
+}  // namespace
+
+SegmentFilter::SegmentFilter(const SegmentView& segment, const filter::BoundPredicate& predicate)
+    : segment_(segment), predicate_(predicate), answers_(predicate, segment.segment->filters().index().current()) {
+  segment.segment->filters().index().NoteUse(predicate);
+}
+
+double SegmentFilter::EstimateSelectivity() const {
+  return answers_.EstimateSelectivity(answers_.covered_rows() > 0 ? std::vector<filter::SampleRows>()
+                                                                  : SampleOf(segment_));
+}
+
+Selection SegmentFilter::Passing() {
+  Selection selection;
+  selection.bits.assign((segment_.rows + 63) / 64, 0);
+  answers_.Materialise();
+  const uint32_t covered = std::min(answers_.covered_rows(), segment_.rows);
+  answers_.Fill(selection.bits.data(), covered);
+  if (covered < segment_.rows) {
+    for (const Chunk* chunk = &segment_.chunks.Find(covered); chunk != segment_.chunks.end(); ++chunk) {
+      predicate_.Evaluate(*chunk->rows, selection.bits.data(), chunk->first_row, &answers_);
+    }
+  }
+  CountBits(&selection);
+  return selection;
+}
+
+bool SegmentFilter::Passes(uint32_t row) const {
+  const Chunk& chunk = segment_.chunks.Find(row);
+  uint64_t bit = 0;
+  predicate_.Evaluate(*chunk.rows->Slice(row - chunk.first_row, 1), &bit, 0);
+  return bit != 0;
+}
+
+Selection SelectLive(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate) {
+  Selection selection = SegmentFilter(segment, predicate).Passing();
   const index::RowFilter visible = view.FilterOf(segment);
   for (size_t word = 0; word < selection.bits.size(); ++word) {
     for (uint64_t rest = selection.bits[word]; rest != 0; rest &= rest - 1) {
@@ -18,8 +73,8 @@ Selection Select(const View& view, const SegmentView& segment, const filter::Bou
         selection.bits[word] &= ~(rest & -rest);
       }
     }
-    selection.count += static_cast<uint64_t>(std::popcount(selection.bits[word]));
   }
+  CountBits(&selection);
   return selection;
 }
 

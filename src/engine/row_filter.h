@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/view.h"
 #include "filter/evaluate.h"
+#include "filter/index_answers.h"
 
 namespace longbow::engine {
 
@@ -15,7 +17,31 @@ struct Selection {
   uint64_t count = 0;  // bits set
 };
 
+// One predicate on one segment: what is known before any row is looked at, then which rows pass. Uses the segment's
+// filter indexes for the rows they cover and reads the columns of the others. Borrows the view; one request's.
+class SegmentFilter {
+ public:
+  // Notes the use of the columns, so that indexes come into being.
+  SegmentFilter(const SegmentView& segment, const filter::BoundPredicate& predicate);
+
+  // The share of rows that pass, 0 to 1, by counts of the indexes and a few rows looked at.
+  double EstimateSelectivity() const;
+  // Whether the indexes alone tell which rows pass, for nearly all of them.
+  bool indexed() const { return answers_.covered_rows() >= segment_.rows - segment_.rows / 8; }
+  std::optional<filter::OrderedRange> NarrowestRange() const { return answers_.NarrowestRange(); }
+
+  // Rows that pass, whether they live or not.
+  Selection Passing();
+  // Whether one row passes, by its columns.
+  bool Passes(uint32_t row) const;
+
+ private:
+  const SegmentView& segment_;
+  const filter::BoundPredicate& predicate_;
+  filter::IndexAnswers answers_;
+};
+
 // Rows of `segment` that live in `view` and pass the predicate.
-Selection Select(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate);
+Selection SelectLive(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate);
 
 }  // namespace longbow::engine

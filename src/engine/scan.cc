@@ -79,11 +79,19 @@ Selection ScanCursor::Wanted(const SegmentView& segment, const Chunk& chunk) con
     }
     return wanted;
   }
-  predicate_.Evaluate(*chunk.rows, wanted.bits.data(), 0);
-  const index::RowFilter visible = view_->FilterOf(segment);
-  for (uint32_t row = 0; row < rows; ++row) {
-    if (!visible.Contains(chunk.first_row + row)) {
-      wanted.bits[row >> 6] &= ~(uint64_t{1} << (row & 63));
+  if (!selected_.bits.empty()) {
+    // Copied out of the segment's bitmap, in which the chunk begins at another bit.
+    for (uint32_t row = 0; row < rows; ++row) {
+      const uint32_t at = chunk.first_row + row;
+      wanted.bits[row >> 6] |= (selected_.bits[at >> 6] >> (at & 63) & 1) << (row & 63);
+    }
+  } else {
+    predicate_.Evaluate(*chunk.rows, wanted.bits.data(), 0);
+    const index::RowFilter visible = view_->FilterOf(segment);
+    for (uint32_t row = 0; row < rows; ++row) {
+      if (!visible.Contains(chunk.first_row + row)) {
+        wanted.bits[row >> 6] &= ~(uint64_t{1} << (row & 63));
+      }
     }
   }
   for (const uint64_t word : wanted.bits) {
@@ -120,6 +128,14 @@ Result<std::shared_ptr<arrow::RecordBatch>> ScanCursor::Take(const Chunk& chunk,
   return joined;
 }
 
+// With an index the whole segment is as cheap as one chunk; without, only as many chunks are read as rows are wanted.
+void ScanCursor::EnterSegment(const SegmentView& segment) {
+  selected_ = {};
+  if (!ordinals_ && !predicate_.MatchesAll() && SegmentFilter(segment, predicate_).indexed()) {
+    selected_ = SelectLive(*view_, segment, predicate_);
+  }
+}
+
 // Leaves pending_ null only at the end of the view.
 Status ScanCursor::LoadNextChunk() {
   while (pending_ == nullptr && segment_ < view_->segments.size()) {
@@ -128,6 +144,9 @@ Status ScanCursor::LoadNextChunk() {
       ++segment_;
       chunk_ = 0;
       continue;
+    }
+    if (chunk_ == 0) {
+      EnterSegment(segment);
     }
     const Chunk& chunk = segment.chunks.begin()[chunk_++];
     const Selection wanted = Wanted(segment, chunk);

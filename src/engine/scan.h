@@ -38,6 +38,7 @@ class ScanCursor {
   // Bits of the rows of `chunk` that are wanted, and how many.
   Selection Wanted(const SegmentView& segment, const Chunk& chunk) const;
   Result<std::shared_ptr<arrow::RecordBatch>> Take(const Chunk& chunk, const Selection& wanted) const;
+  void EnterSegment(const SegmentView& segment);
   Status LoadNextChunk();
 
   const std::shared_ptr<const View> view_;
@@ -47,6 +48,7 @@ class ScanCursor {
   int64_t batch_rows_ = 0;  // of the next batch; 0: not chosen yet
   int64_t batch_rows_max_ = 0;
 
+  Selection selected_;  // of the current segment, where its indexes know; else empty
   size_t segment_ = 0;
   size_t chunk_ = 0;
   std::shared_ptr<arrow::RecordBatch> pending_;  // rest of the current chunk's wanted rows

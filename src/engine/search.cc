@@ -3,19 +3,17 @@
 #include <arrow/api.h>
 
 #include <algorithm>
-#include <bit>
+#include <chrono>
 #include <cmath>
 
 #include "base/limits.h"
-#include "engine/row_filter.h"
+#include "engine/segment_plan.h"
 #include "index/flat_search.h"
 
 namespace longbow::engine {
 namespace {
 
 using index::Neighbor;
-
-constexpr uint32_t kExactRowsMax = 2048;  // up to here a scan is as fast as walking the graph
 
 struct Found {
   float distance = 0;
@@ -26,84 +24,190 @@ struct Found {
   }
 };
 
-// How one segment answers all queries of a request.
-struct SegmentPlan {
-  const SegmentView* view = nullptr;
-  Selection selection;  // of the predicate; without one every row passes
-  uint32_t linked = 0;  // rows below may be answered by the graph
-  bool exact = false;
-
-  uint32_t scanned_from() const { return exact ? 0 : linked; }
-};
-
-// Distances a graph search computes, about: every expanded node's links, and 1 / selectivity more nodes to collect ef
-// rows.
-bool ScanIsCheaper(uint64_t passing, uint64_t rows, uint32_t ef, uint32_t links) {
-  return passing * passing <= static_cast<uint64_t>(ef) * links * rows;
-}
-
-SegmentPlan PlanSegment(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate,
-                        uint32_t ef) {
-  SegmentPlan plan;
-  plan.view = &segment;
-  plan.linked = std::min(segment.rows, segment.segment->indexed_rows());
-  plan.exact = segment.rows <= kExactRowsMax;
-  if (!predicate.MatchesAll()) {
-    plan.selection = Select(view, segment, predicate);
-    plan.exact =
-        plan.exact || ScanIsCheaper(plan.selection.count, segment.rows, ef, segment.segment->graph().options().m);
-  }
-  return plan;
-}
-
 void Collect(const SegmentView& segment, const std::vector<Neighbor>& neighbors, std::vector<Found>* found) {
   for (const Neighbor& neighbor : neighbors) {
     found->push_back({neighbor.distance, segment.segment->first_ordinal() + neighbor.id});
   }
 }
 
-Status SearchSegment(const View& view, const SegmentPlan& plan, const float* query, index::SearchOptions options,
-                     std::vector<Found>* found) {
-  const Segment& segment = *plan.view->segment;
-  const index::RowFilter visible = [&] {
-    index::RowFilter filter = view.FilterOf(*plan.view);
-    filter.passing = plan.selection.bits.empty() ? nullptr : plan.selection.bits.data();
-    return filter;
-  }();
-  const uint32_t scan_begin = plan.scanned_from();
-  if (scan_begin > 0) {
-    options.filter = visible;
-    options.filter.end = scan_begin;
-    LB_ASSIGN(const std::vector<Neighbor> neighbors, segment.graph().Search(query, options));
-    Collect(*plan.view, neighbors, found);
-  }
-  if (scan_begin < plan.view->rows) {
-    options.filter = visible;
-    options.filter.begin = scan_begin;
-    LB_ASSIGN(const std::vector<Neighbor> neighbors, index::FlatSearch(segment.vectors(), query, options));
-    Collect(*plan.view, neighbors, found);
-  }
-  return {};
-}
+// How near a row has to be to come back at all.
+struct NearnessLimit {
+  Metric metric = Metric::kL2;
+  std::optional<double> radius;
+  std::optional<double> score_min;
 
-Result<std::vector<Found>> SearchOne(const View& view, std::vector<SegmentPlan>& plans, const float* query,
-                                     const index::SearchOptions& options, uint64_t candidates) {
-  std::vector<Found> found;
-  for (const SegmentPlan& plan : plans) {
-    LB_TRY(SearchSegment(view, plan, query, options, &found));
+  bool any() const { return radius || score_min; }
+  bool Within(float distance) const {
+    const double shown = metric == Metric::kL2 ? std::sqrt(static_cast<double>(distance)) : distance;
+    return (!radius || shown <= *radius) && (!score_min || ScoreOfDistance(metric, distance) >= *score_min);
   }
-  if (found.size() < std::min<uint64_t>(options.k, candidates)) {
-    // The walk ended early, in an island or among deleted rows: k rows exist, so they are found the sure way.
-    found.clear();
-    for (SegmentPlan& plan : plans) {
-      plan.exact = true;
-      LB_TRY(SearchSegment(view, plan, query, options, &found));
+};
+
+// One query on the segments of a view. One thread.
+class QueryRun {
+ public:
+  QueryRun(const View& view, std::vector<SegmentPlan>& plans, const PlanRequest& plan_request,
+           const index::SearchOptions& options, SearchExplanation* explanation)
+      : view_(view), plans_(plans), plan_request_(plan_request), options_(options), explanation_(explanation) {}
+
+  // The min(k, those that exist) nearest rows, nearest first.
+  Result<std::vector<Found>> Nearest(const float* query, uint32_t k) {
+    found_.clear();
+    for (SegmentPlan& plan : plans_) {
+      LB_TRY(SearchSegment(plan, query, k));
+    }
+    uint64_t candidates = 0;
+    bool exact = true;
+    for (const SegmentPlan& plan : plans_) {
+      candidates += plan.candidates();
+      exact = exact && plan.exact();
+    }
+    if (found_.size() < std::min<uint64_t>({k, candidates, view_.live_rows}) && !exact) {
+      // The walk ended early, in an island or among deleted rows: k rows exist, so they are found the sure way.
+      found_.clear();
+      if (explanation_ != nullptr) {
+        explanation_->repeated_exactly = true;
+      }
+      for (SegmentPlan& plan : plans_) {
+        plan.UseBitmap(plan_request_);
+        plan.method = SearchMethod::kScan;
+        LB_TRY(SearchSegment(plan, query, k));
+      }
+    }
+    const size_t size = std::min<size_t>(k, found_.size());
+    std::partial_sort(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(size), found_.end());
+    found_.resize(size);
+    return std::move(found_);
+  }
+
+  // Those of the k nearest that are within the limit. Few rows are asked for first, and more as long as the last of
+  // them is still within: the search reaches as far as the limit, not as far as k.
+  Result<std::vector<Found>> NearestWithin(const float* query, const NearnessLimit& limit) {
+    const uint32_t k_max = options_.k;
+    for (uint32_t k = std::min(k_max, std::max(options_.ef, kLimitedKFirst));;
+         k = std::min(k_max, k * kLimitedKGrowth)) {
+      LB_ASSIGN(std::vector<Found> found, Nearest(query, k));
+      const bool complete = k == k_max || found.size() < k || !limit.Within(found.back().distance);
+      if (complete) {
+        std::erase_if(found, [&](const Found& row) { return !limit.Within(row.distance); });
+        return found;
+      }
     }
   }
-  const size_t k = std::min<size_t>(options.k, found.size());
-  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(k), found.end());
-  found.resize(k);
-  return found;
+
+ private:
+  static constexpr uint32_t kLimitedKFirst = 128;
+  static constexpr uint32_t kLimitedKGrowth = 4;
+
+  Status SearchSegment(SegmentPlan& plan, const float* query, uint32_t k) {
+    const auto started = std::chrono::steady_clock::now();
+    index::SearchCounters counters;
+    index::SearchOptions options = options_;
+    options.k = k;
+    options.ef = std::max(options.ef, k);
+    options.counters = explanation_ == nullptr ? nullptr : &counters;
+    if (plan.method == SearchMethod::kWalkThenCheck) {
+      LB_ASSIGN(const bool enough, WalkThenCheck(plan, query, options));
+      if (!enough) {
+        plan.UseBitmap(plan_request_);
+      }
+    }
+    if (plan.method != SearchMethod::kWalkThenCheck) {
+      LB_TRY(WalkAndScan(plan, query, options));
+    }
+    if (explanation_ != nullptr) {
+      Explain(plan, counters, std::chrono::steady_clock::now() - started);
+    }
+    return {};
+  }
+
+  Status WalkAndScan(const SegmentPlan& plan, const float* query, index::SearchOptions options) {
+    const Segment& segment = *plan.view->segment;
+    index::RowFilter visible = view_.FilterOf(*plan.view);
+    visible.passing = plan.selection.bits.empty() ? nullptr : plan.selection.bits.data();
+    const uint32_t scan_begin = plan.exact() ? 0 : plan.linked;
+    if (scan_begin > 0) {
+      options.filter = visible;
+      options.filter.end = scan_begin;
+      LB_ASSIGN(const std::vector<Neighbor> neighbors, segment.graph().Search(query, options));
+      Collect(*plan.view, neighbors, &found_);
+    }
+    if (scan_begin < plan.view->rows) {
+      options.filter = visible;
+      options.filter.begin = scan_begin;
+      LB_ASSIGN(const std::vector<Neighbor> neighbors, index::FlatSearch(segment.vectors(), query, options));
+      Collect(*plan.view, neighbors, &found_);
+    }
+    return {};
+  }
+
+  // False if fewer than k of the rows that came back pass: nothing was collected then.
+  Result<bool> WalkThenCheck(const SegmentPlan& plan, const float* query, index::SearchOptions options) {
+    const uint32_t k = options.k;
+    options.k = static_cast<uint32_t>(std::ceil(1.5 * k / plan.estimated_selectivity)) + 8;
+    options.ef = std::max(options.ef, options.k);
+    options.filter = view_.FilterOf(*plan.view);
+    LB_ASSIGN(std::vector<Neighbor> neighbors, plan.view->segment->graph().Search(query, options));
+    std::vector<Neighbor> passing;
+    for (const Neighbor& neighbor : neighbors) {
+      if (passing.size() < k && plan.filter->Passes(neighbor.id)) {
+        passing.push_back(neighbor);
+      } else if (options.counters != nullptr) {
+        ++options.counters->filtered;
+      }
+    }
+    if (passing.size() < k) {
+      return false;
+    }
+    Collect(*plan.view, passing, &found_);
+    return true;
+  }
+
+  void Explain(const SegmentPlan& plan, const index::SearchCounters& counters, std::chrono::duration<double> took) {
+    SegmentExplanation part;
+    part.first_row = plan.view->segment->first_ordinal();
+    part.rows = plan.view->rows;
+    part.tail_rows = plan.view->rows - plan.linked;
+    part.method = plan.method;
+    part.estimated_selectivity = plan.estimated_selectivity;
+    part.actual_selectivity = plan.actual_selectivity;
+    part.visited = counters.visited;
+    part.refined = counters.refined;
+    part.filtered = counters.filtered;
+    part.plan_us = plan.plan_us;
+    part.search_us = took.count() * 1e6;
+    for (SegmentExplanation& earlier : explanation_->segments) {
+      if (earlier.first_row == part.first_row) {  // asked once more: the last method, all the work
+        part.visited += earlier.visited;
+        part.refined += earlier.refined;
+        part.filtered += earlier.filtered;
+        part.search_us += earlier.search_us;
+        earlier = part;
+        return;
+      }
+    }
+    explanation_->segments.push_back(part);
+  }
+
+  const View& view_;
+  std::vector<SegmentPlan>& plans_;
+  const PlanRequest plan_request_;
+  const index::SearchOptions options_;
+  SearchExplanation* const explanation_;  // null: nobody asks
+  std::vector<Found> found_;
+};
+
+Status CheckLimits(const SearchRequest& request, Metric metric) {
+  if (request.radius && !(*request.radius >= 0 && std::isfinite(*request.radius))) {
+    return InvalidArgument("radius must be a number of at least 0, got " + std::to_string(*request.radius));
+  }
+  if (request.radius && metric == Metric::kInnerProduct) {
+    return InvalidArgument("radius does not apply to dot_product, which is no distance: use score_min");
+  }
+  if (request.score_min && !std::isfinite(*request.score_min)) {
+    return InvalidArgument("score_min must be a finite number, got " + std::to_string(*request.score_min));
+  }
+  return {};
 }
 
 Status CheckRequest(const View& view, const SearchRequest& request) {
@@ -126,6 +230,7 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
   if (schema.vector_column < 0) {
     return FailedPrecondition("index not initialized: dataset '" + request.collection + "' has no vector column");
   }
+  LB_TRY(CheckLimits(request, schema.metric));
   if (request.vectors.empty()) {
     return InvalidArgument("no query vector provided");
   }
@@ -208,15 +313,12 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
   options.ef = std::max(options.k, request.ef != 0 ? request.ef : defaults.ef);
   options.cancellation = cancellation;
 
+  const PlanRequest plan_request{.k = options.k, .ef = options.ef, .queries = request.vectors.size()};
   std::vector<SegmentPlan> plans;
-  uint64_t candidates = 0;
   for (const SegmentView& segment : view.segments) {
-    plans.push_back(PlanSegment(view, segment, predicate, options.ef));
-    candidates += plans.back().selection.count;
+    plans.push_back(PlanSegment(segment, predicate, plan_request));
   }
-  if (predicate.MatchesAll()) {
-    candidates = view.live_rows;
-  }
+  const NearnessLimit limit{view.schema->metric, request.radius, request.score_min};
 
   std::vector<QueryResult> results;
   results.reserve(request.vectors.size());
@@ -224,8 +326,20 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
     if (cancellation != nullptr) {
       LB_TRY(cancellation->Check());
     }
-    LB_ASSIGN(const std::vector<Found> found, SearchOne(view, plans, query.data(), options, candidates));
+    const auto started = std::chrono::steady_clock::now();
+    std::optional<SearchExplanation> explanation;
+    if (request.explain) {
+      explanation.emplace();
+    }
+    QueryRun run(view, plans, plan_request, options, explanation ? &*explanation : nullptr);
+    LB_ASSIGN(const std::vector<Found> found,
+              limit.any() ? run.NearestWithin(query.data(), limit) : run.Nearest(query.data(), options.k));
     results.push_back(Present(view, found, request.include_vectors));
+    if (explanation) {
+      explanation->total_us =
+          std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count();
+      results.back().explanation = std::move(explanation);
+    }
   }
   return results;
 }

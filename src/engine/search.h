@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/cancellation.h"
 #include "base/status.h"
 #include "engine/view.h"
+#include "model/explanation.h"
 #include "model/query.h"
 
 namespace longbow::engine {
@@ -21,10 +23,12 @@ struct SearchDefaults {
 struct QueryResult {
   std::vector<Hit> hits;             // best first
   std::vector<std::string> vectors;  // with include_vectors: the element bytes of each hit's vector, as they were put
+  std::optional<SearchExplanation> explanation;  // with explain
 };
 
 // One result per query vector, in order. Every live row of the view that passes the filter is a candidate, whether it
-// is in a graph yet or not; k rows come back whenever k exist. Errors: INVALID_ARGUMENT (k, dimension, filter, NaN),
+// is in a graph yet or not; k rows come back whenever k exist (with a radius or score_min: of those within, the k
+// nearest; a walk may miss some of them as it may miss others). Errors: INVALID_ARGUMENT (k, dimension, filter, NaN),
 // FAILED_PRECONDITION (no vector column), UNIMPLEMENTED (text_query), CANCELLED, DEADLINE_EXCEEDED. Thread safe.
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
                                         const Cancellation* cancellation);

@@ -49,7 +49,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& sc
 
 Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema, const SegmentOptions& options,
                                                  uint64_t first_ordinal) {
-  std::shared_ptr<Segment> segment(new Segment(first_ordinal, options.rows_max));
+  std::shared_ptr<Segment> segment(new Segment(first_ordinal, options));
   if (segment->deleted_at_.data() == nullptr) {
     return ResourceExhausted("no memory for a new segment of " + std::to_string(options.rows_max) + " rows");
   }

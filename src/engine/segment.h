@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "engine/chunk_list.h"
+#include "engine/segment_filters.h"
 #include "engine/zeroed_array.h"
 #include "index/hnsw.h"
 #include "index/vector_rows.h"
@@ -20,6 +21,7 @@ struct SegmentOptions {
   uint32_t rows_max;
   index::HnswOptions graph;
   const kernels::Kernels* kernels = nullptr;
+  filter::AdaptiveFilterIndex::Options filters = {};
 };
 
 // The active, mutable kind: rows are appended by the shard's one writer and linked into the graph by the indexer behind
@@ -45,6 +47,7 @@ class Segment {
   bool searchable() const { return vectors_ != nullptr; }
   const index::VectorRows& vectors() const { return *vectors_; }
   const index::Hnsw& graph() const { return *graph_; }
+  SegmentFilters& filters() { return filters_; }
   // Every row below is linked into the graph; those from here on are the tail that searches scan exactly.
   uint32_t indexed_rows() const { return indexed_rows_.load(std::memory_order_acquire); }
 
@@ -59,8 +62,11 @@ class Segment {
   void Link(Work work);
 
  private:
-  Segment(uint64_t first_ordinal, uint32_t rows_max)
-      : first_ordinal_(first_ordinal), rows_max_(rows_max), deleted_at_(rows_max) {}
+  Segment(uint64_t first_ordinal, const SegmentOptions& options)
+      : first_ordinal_(first_ordinal),
+        rows_max_(options.rows_max),
+        deleted_at_(options.rows_max),
+        filters_(options.filters) {}
   void AppendChunk(Chunk chunk);
   Status MergeSmallChunks(const CollectionSchema& schema);
 
@@ -71,6 +77,7 @@ class Segment {
   std::unique_ptr<index::Hnsw> graph_;
 
   ZeroedArray<uint64_t> deleted_at_;
+  SegmentFilters filters_;  // has a lock of its own
 
   // Writer only.
   uint32_t rows_ = 0;

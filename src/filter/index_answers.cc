@@ -187,6 +187,9 @@ std::span<const uint64_t> IndexAnswers::WordsOf(const FilterNode& leaf, uint64_t
 }
 
 void IndexAnswers::Fill(uint64_t* bits, uint32_t rows) const {
+  if (rows == 0) {
+    return;  // also where a condition has no index
+  }
   std::vector<uint64_t> words(static_cast<size_t>(WordsFor(rows)));
   FillNode(predicate_.root(), &words);
   for (uint32_t at = 0; at < rows; at += kWordBits) {

@@ -88,6 +88,7 @@ Result<std::vector<Neighbor>> FlatSearch(const VectorRows& rows, const float* qu
   RowFilter within = filter;
   within.end = end;
   Scan scan(rows, query, options.k);
+  uint64_t visited = 0;
   size_t measured = kRowsBetweenChecks;  // so that the first word checks: a cancelled search does no work
   for (size_t word = filter.begin / kBlockRows; word * kBlockRows < end; ++word) {
     if (measured >= kRowsBetweenChecks && options.cancellation != nullptr) {
@@ -101,7 +102,12 @@ Result<std::vector<Neighbor>> FlatSearch(const VectorRows& rows, const float* qu
     } else {
       scan.Gather(first, contained);
     }
+    visited += static_cast<uint64_t>(std::popcount(contained));
     measured += static_cast<size_t>(std::popcount(contained)) + 1;  // an empty word counts too: its check is not free
+  }
+  if (options.counters != nullptr) {
+    options.counters->visited += visited;
+    options.counters->filtered += end - filter.begin - visited;
   }
   return scan.Finish(options.k);
 }

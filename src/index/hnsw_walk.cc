@@ -89,14 +89,18 @@ void Hnsw::WalkForInsert(const QueryDistance& distance, uint32_t level, const Ne
 Result<std::vector<Neighbor>> Hnsw::WalkHeaps(const QueryDistance& distance, const Neighbor& start,
                                               const SearchOptions& options, WalkScratch& scratch) const {
   NearestHeap wanted(std::max(options.ef, options.k));
+  SearchCounters counters;
   std::vector<Candidate>& frontier = scratch.frontier;  // nearest on top
   const auto consider = [&](float d, LocalId id) {
     const Candidate candidate = MakeCandidate(d, id);
+    ++counters.visited;
     if (candidate < wanted.bound()) {
       frontier.push_back(candidate);
       std::push_heap(frontier.begin(), frontier.end(), std::greater<>());
       if (options.filter.Contains(id)) {
         wanted.Add(candidate);
+      } else {
+        ++counters.filtered;
       }
     }
   };
@@ -116,6 +120,10 @@ Result<std::vector<Neighbor>> Hnsw::WalkHeaps(const QueryDistance& distance, con
       consider(scratch.distances[i], scratch.ids[i]);
     }
   }
+  if (options.counters != nullptr) {
+    options.counters->visited += counters.visited;
+    options.counters->filtered += counters.filtered;
+  }
   return wanted.TakeNearest(options.k);
 }
 
@@ -131,9 +139,19 @@ Result<std::vector<Neighbor>> Hnsw::Search(const float* query, const SearchOptio
   const size_t ef = std::max(options.ef, options.k);
   // A predicate may leave out any number of rows; deletes and rows newer than the reader are few.
   if (ef <= kBeamEfMax && options.filter.passing == nullptr) {
-    const auto wanted = [&filter = options.filter](LocalId id) { return filter.Contains(id); };
+    SearchCounters counters;
+    const auto wanted = [&filter = options.filter, &counters](LocalId id) {
+      const bool contained = filter.Contains(id);
+      counters.filtered += static_cast<uint64_t>(!contained);
+      ++counters.visited;
+      return contained;
+    };
     LB_ASSIGN(const bool complete, WalkBeam(distance, 0, start, ef, wanted, options.cancellation, scratch));
     if (complete) {
+      if (options.counters != nullptr) {
+        options.counters->visited += counters.visited;
+        options.counters->filtered += counters.filtered;
+      }
       std::vector<Neighbor> nearest;
       scratch.beam.Nearest(options.k, &nearest);
       return nearest;

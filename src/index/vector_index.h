@@ -47,11 +47,19 @@ struct RowFilter {
   }
 };
 
+// What searches did, added up; written by one search at a time.
+struct SearchCounters {
+  uint64_t visited = 0;   // rows whose distance was computed or estimated
+  uint64_t refined = 0;   // of them measured again, more exactly
+  uint64_t filtered = 0;  // rows looked at that the filter does not contain
+};
+
 struct SearchOptions {
   uint32_t k = 10;
   uint32_t ef = 128;  // graph indexes: beam width, raised to k; flat ones ignore it
   RowFilter filter;
   const Cancellation* cancellation = nullptr;  // checked inside the loop when given
+  SearchCounters* counters = nullptr;          // added to when given
 };
 
 // Thread safe for any number of searches beside the writers its implementation allows.

@@ -30,6 +30,11 @@ struct SearchRequest {
   bool include_vectors = false;
   VectorFormat vector_format = VectorFormat::kFloat32;
   bool local_only = false;
+  // Only rows at least this near come back. In a client's terms: `radius` is the largest L2 distance (euclidean) or
+  // cosine distance (1 - cosine); inner products have none. `score_min` is in scores as answers show them, any metric.
+  std::optional<double> radius;
+  std::optional<double> score_min;
+  bool explain = false;  // say how it was answered
 };
 
 // One row found. Best first wherever hits stand in a list: higher score, then lower ordinal.
