@@ -1,5 +1,7 @@
 #include "node/actions.h"
 
+#include <arrow/api.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -25,7 +27,8 @@ Result<Answers> VectorSearch(Services& services, const std::string& body, const 
   Answers answers;
   for (const engine::QueryResult& result : results) {
     const auto hits = wire::HitBatch(result.hits, result.vectors, request.include_vectors);
-    LB_ASSIGN(std::string stream, wire::IpcStream(*hits));
+    const auto explained = hits->ReplaceSchemaMetadata(ExplainedSchema(request, {&result, 1})->metadata());
+    LB_ASSIGN(std::string stream, wire::IpcStream(*explained));
     answers.push_back(std::move(stream));
   }
   return answers;

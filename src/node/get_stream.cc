@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 
 #include "flight.pb.h"
+#include "node/searching.h"
 #include "wire/requests.h"
 #include "wire/results.h"
 
@@ -44,7 +45,7 @@ Status GetStream::Answer(const net::Message& message) {
 
 Status GetStream::AnswerSearch(const SearchRequest& request) {
   LB_ASSIGN(const std::vector<engine::QueryResult> results, Search(services(), request, cancellation()));
-  encoder_ = std::make_unique<wire::BatchEncoder>(wire::HitSchema(request.include_vectors));
+  encoder_ = std::make_unique<wire::BatchEncoder>(ExplainedSchema(request, results));
   LB_ASSIGN(net::Message schema, encoder_->Schema());
   call().Send(std::move(schema));
   for (const engine::QueryResult& result : results) {

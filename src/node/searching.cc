@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "wire/results.h"
+
 namespace longbow::node {
 
 Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request,
@@ -11,6 +13,18 @@ Result<std::vector<engine::QueryResult>> Search(Services& services, const Search
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   services.metrics.search_seconds.Observe(took.count());
   return results;
+}
+
+std::shared_ptr<arrow::Schema> ExplainedSchema(const SearchRequest& request,
+                                               std::span<const engine::QueryResult> results) {
+  const auto schema = wire::HitSchema(request.include_vectors);
+  std::vector<const SearchExplanation*> explanations;
+  for (const engine::QueryResult& result : results) {
+    if (result.explanation) {
+      explanations.push_back(&*result.explanation);
+    }
+  }
+  return request.explain ? wire::WithExplanations(schema, explanations) : schema;
 }
 
 }  // namespace longbow::node

@@ -1,6 +1,8 @@
 // The search of every door of the node, measured.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "base/cancellation.h"
@@ -8,9 +10,17 @@
 #include "engine/search.h"
 #include "node/services.h"
 
+namespace arrow {
+class Schema;
+}
+
 namespace longbow::node {
 
 Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request,
                                                 const Cancellation* cancellation);
+
+// The schema of the answer's batches; with explain its metadata say how `results` were found.
+std::shared_ptr<arrow::Schema> ExplainedSchema(const SearchRequest& request,
+                                               std::span<const engine::QueryResult> results);
 
 }  // namespace longbow::node

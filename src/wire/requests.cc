@@ -92,6 +92,12 @@ void ReadVectorFormat(JsonReader& reader, VectorFormat* format) {
   }
 }
 
+void ReadOptionalNumber(JsonReader& reader, std::string_view key, std::optional<double>* value) {
+  if (reader.Find(key)) {
+    reader.Number(key, &value->emplace());
+  }
+}
+
 Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std::string& what) {
   JsonReader reader(object, what);
   SearchRequest request;
@@ -111,6 +117,9 @@ Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std:
   reader.Bool("include_vectors", &request.include_vectors);
   ReadVectorFormat(reader, &request.vector_format);
   reader.Bool("local_only", &request.local_only);
+  ReadOptionalNumber(reader, "radius", &request.radius);
+  ReadOptionalNumber(reader, "score_min", &request.score_min);
+  reader.Bool("explain", &request.explain);
   LB_TRY(reader.Finish());
   LB_ASSIGN(request.filter, ParseFilters(object, what));
   return request;

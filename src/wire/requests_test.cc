@@ -136,6 +136,19 @@ TEST(ParseTicket, SearchDefaults) {
                   .vectors.empty());
 }
 
+TEST(ParseSearch, LimitsAndExplain) {
+  const auto plain = ParseSearch(R"({"dataset":"ds","radius":null})");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_FALSE(plain->radius || plain->score_min || plain->explain);
+  const auto limited = ParseSearch(R"({"dataset":"ds","radius":0.5,"score_min":-2,"explain":true})");
+  ASSERT_TRUE(limited.ok());
+  EXPECT_EQ(limited->radius, 0.5);
+  EXPECT_EQ(limited->score_min, -2.0);
+  EXPECT_TRUE(limited->explain);
+  ExpectInvalid(ParseSearch(R"({"radius":"near"})"), "\"radius\" must be a number");
+  ExpectInvalid(ParseSearch(R"({"explain":1})"), "\"explain\" must be true or false");
+}
+
 TEST(ParseSearch, BatchesKeepTheirOrder) {
   const auto search = ParseSearch(R"({"dataset":"ds","vectors":[[3,4],[5,6]],"vector":[1,2],"k":"12"})");
   ASSERT_TRUE(search.ok()) << search.status().ToString();

@@ -4,9 +4,11 @@
 #include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
 
 #include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 namespace longbow::wire {
 namespace {
@@ -26,6 +28,21 @@ std::shared_ptr<arrow::Array> BinaryColumn(const std::vector<std::string>& value
   }
   return std::make_shared<arrow::BinaryArray>(static_cast<int64_t>(values.size()), BufferOf(std::move(offsets)),
                                               arrow::Buffer::FromString(std::move(data)));
+}
+
+nlohmann::json PartJson(const SegmentExplanation& part) {
+  return {{"first_row", part.first_row},
+          {"rows", part.rows},
+          {"tail_rows", part.tail_rows},
+          {"method", SearchMethodName(part.method)},
+          {"estimated_selectivity", part.estimated_selectivity},
+          {"actual_selectivity",
+           part.actual_selectivity ? nlohmann::json(*part.actual_selectivity) : nlohmann::json(nullptr)},
+          {"visited", part.visited},
+          {"refined", part.refined},
+          {"filtered", part.filtered},
+          {"plan_us", part.plan_us},
+          {"search_us", part.search_us}};
 }
 
 void AppendNumber(std::string* out, auto number) {
@@ -77,6 +94,25 @@ std::string HitsJson(const std::vector<Hit>& hits) {
     }
   }
   return "{\"ids\":[" + ids + "],\"scores\":[" + scores + "]}";
+}
+
+std::string ExplanationsJson(const std::vector<const SearchExplanation*>& explanations) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const SearchExplanation* explanation : explanations) {
+    nlohmann::json segments = nlohmann::json::array();
+    for (const SegmentExplanation& part : explanation->segments) {
+      segments.push_back(PartJson(part));
+    }
+    all.push_back({{"segments", std::move(segments)},
+                   {"repeated_exactly", explanation->repeated_exactly},
+                   {"total_us", explanation->total_us}});
+  }
+  return all.dump();
+}
+
+std::shared_ptr<arrow::Schema> WithExplanations(const std::shared_ptr<arrow::Schema>& schema,
+                                                const std::vector<const SearchExplanation*>& explanations) {
+  return schema->WithMetadata(arrow::key_value_metadata({kExplainKey}, {ExplanationsJson(explanations)}));
 }
 
 }  // namespace longbow::wire

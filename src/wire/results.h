@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/explanation.h"
 #include "model/query.h"
 
 namespace arrow {
@@ -24,5 +25,13 @@ std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const
                                              bool include_vectors);
 // {"ids":[7,769],"scores":[1,0.24899596]}
 std::string HitsJson(const std::vector<Hit>& hits);
+
+// The metadata key under which a schema of hits says how the searches were answered.
+inline constexpr char kExplainKey[] = "longbow.explain";
+// A JSON array, one object for each query; see docs/wire/flight.md, Explain.
+std::string ExplanationsJson(const std::vector<const SearchExplanation*>& explanations);
+// The schema with that under kExplainKey.
+std::shared_ptr<arrow::Schema> WithExplanations(const std::shared_ptr<arrow::Schema>& schema,
+                                                const std::vector<const SearchExplanation*>& explanations);
 
 }  // namespace longbow::wire

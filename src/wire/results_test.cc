@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "wire/outcome.h"
 
@@ -32,6 +33,27 @@ TEST(Results, HitsAsJson) {
   EXPECT_EQ(HitsJson({{7, 0, 1.0f}, {769, 0, 0.24899596f}, {964, 0, -2.5f}}),
             R"({"ids":[7,769,964],"scores":[1,0.24899596,-2.5]})");
   EXPECT_EQ(HitsJson({{1, 0, std::numeric_limits<float>::infinity()}}), R"({"ids":[1],"scores":[null]})");
+}
+
+TEST(Results, Explanations) {
+  SearchExplanation explanation;
+  SegmentExplanation part;
+  part.rows = 1000;
+  part.method = SearchMethod::kFilteredWalk;
+  part.estimated_selectivity = 0.5;
+  part.visited = 77;
+  explanation.segments = {part};
+  const auto schema = WithExplanations(HitSchema(false), {&explanation, &explanation});
+  ASSERT_TRUE(schema->Equals(*HitSchema(false), false));
+  const std::string json = *schema->metadata()->Get(kExplainKey);
+  const auto parsed = nlohmann::json::parse(json);
+  ASSERT_EQ(parsed.size(), 2u);
+  const auto& segment = parsed[0]["segments"][0];
+  EXPECT_EQ(segment["method"], "filtered_walk");
+  EXPECT_EQ(segment["visited"], 77);
+  EXPECT_EQ(segment["estimated_selectivity"], 0.5);
+  EXPECT_TRUE(segment["actual_selectivity"].is_null());
+  EXPECT_EQ(parsed[1]["repeated_exactly"], false);
 }
 
 TEST(Outcome, KeepsTheCodeAndAddsNoTrailers) {

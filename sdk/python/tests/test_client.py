@@ -53,6 +53,19 @@ def test_insert_of_nothing_sends_nothing_and_bad_rows_never_leave(client: Longbo
     assert fake.timeouts == []
 
 
+def test_search_within_a_limit_and_its_explanation(client: LongbowClient, fake: FakeTransport) -> None:
+    explained = {"segments": [{"method": "scan"}], "total_us": 5.0}
+    table = pa.Table.from_batches([hits((7, 1.0))])
+    fake.tables = [table.replace_schema_metadata({"longbow.explain": json.dumps([explained])}), table]
+    result = client.search("docs", [1, 2.5], radius=0.5, score_min=-1, explain=True)
+    assert fake.tickets[0]["search"] | {"radius": 0.5, "score_min": -1.0, "explain": True} == fake.tickets[0]["search"]
+    assert result.explanation == explained
+    assert client.search("docs", [1, 2.5]).explanation is None
+    assert fake.tickets[1]["search"].keys().isdisjoint({"radius", "score_min", "explain"})
+    with pytest.raises(InvalidRequestError, match="radius must be a finite number"):
+        client.search("docs", [1, 2.5], radius=float("nan"))
+
+
 def test_search_builds_the_contracts_ticket(client: LongbowClient, fake: FakeTransport) -> None:
     fake.tables = [pa.Table.from_batches([hits((7, 1.0), (3, 0.25))])]
     result = client.search("docs", [1, 2.5], k=2, filters=col("published") >= dt.date(2026, 1, 1), ef=64)

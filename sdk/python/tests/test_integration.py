@@ -104,6 +104,15 @@ def test_search_batch_and_by_id_agree_with_search(live: LongbowClient, shared: s
     assert live.search_by_id(shared, 3, k=5).ids.tolist() == single[3]
 
 
+def test_search_within_a_radius_explains_itself(live: LongbowClient, shared: str) -> None:
+    everything = live.search(shared, VECTORS[5], k=100)
+    middle = float(everything.scores[len(everything) // 2])
+    near = live.search(shared, VECTORS[5], k=100, score_min=middle, explain=True)
+    assert 0 < len(near) < len(everything) and near.scores.min() >= middle
+    assert near.explanation is not None and near.explanation["segments"][0]["method"] == "scan"
+    assert len(live.search(shared, VECTORS[5], k=100, radius=0.0)) >= 1
+
+
 def test_search_returns_vectors(live: LongbowClient, shared: str) -> None:
     result = live.search(shared, VECTORS[5], k=3, include_vectors=True)
     assert result.vectors is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -217,15 +218,22 @@ class LongbowClient:
         filters: FilterLike | None = None,
         ef: int | None = None,
         include_vectors: bool = False,
+        radius: float | None = None,
+        score_min: float | None = None,
+        explain: bool = False,
         timeout_s: float | None = None,
     ) -> SearchResult:
         """The k rows nearest to `vector` ([dimension] numbers), best first; fewer only where fewer rows qualify.
 
-        filters  rows must pass: `col("published") >= date(2026, 1, 1)`, a dict, or a list of those (all must hold)
-        ef       beam width: larger finds more of the true neighbours and takes longer; the server's default without it
+        filters    rows must pass: `col("published") >= date(2026, 1, 1)`, a dict, or a list of those (all must hold)
+        ef         beam width: larger finds more of the true neighbours and takes longer; the server's default without it
+        radius     only rows at most this far away (L2 distance, or 1 - cosine); not for dot_product
+        score_min  only rows with at least this score
+        explain    the result's `explanation` says how it was found
         """
         query = _vectors(vector, dimensions=1)
         request = _search_request(dataset, k, filters, ef, include_vectors)
+        request |= _search_limits(radius, score_min, explain)
         request["vector"] = query.tolist()
         ticket = _encode({"search": request})
 
@@ -413,6 +421,18 @@ def _search_request(dataset: str, k: int, filters: FilterLike | None, ef: int | 
         request["include_vectors"] = True
         request["vector_format"] = "f32"
     return request
+
+
+def _search_limits(radius: float | None, score_min: float | None, explain: bool) -> Json:
+    limits: Json = {}
+    for name, limit in (("radius", radius), ("score_min", score_min)):
+        if limit is not None:
+            if not math.isfinite(limit):
+                raise InvalidRequestError(f"{name} must be a finite number, got {limit}")
+            limits[name] = float(limit)
+    if explain:
+        limits["explain"] = True
+    return limits
 
 
 def _vectors(values: npt.ArrayLike, *, dimensions: int) -> npt.NDArray[np.float32]:

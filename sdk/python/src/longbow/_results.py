@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -53,6 +54,18 @@ class SearchResult(Sequence[Hit]):
         if any(row is None or len(row) != len(rows[0]) or len(row) % 4 for row in rows):
             raise InternalError("the server sent vectors of unequal or impossible size")
         return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1 if rows else 0)
+
+    @property
+    def explanation(self) -> dict[str, Any] | None:
+        """How the server found this, by segment, if the search asked to explain; else None."""
+        text = (self._table.schema.metadata or {}).get(b"longbow.explain")
+        if text is None:
+            return None
+        try:
+            (explained,) = json.loads(text)
+        except ValueError as error:
+            raise InternalError(f"the server's explanation is not one JSON object: {error}") from error
+        return dict(explained)
 
     def to_arrow(self) -> pa.Table:
         """Columns id: uint64, score: float32 (and vector: binary, little-endian float32, if asked for)."""
