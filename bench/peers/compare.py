@@ -25,15 +25,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import data_sets
+import numpy as np
 import tables
 from contestants import Contestant
-from libraries import LIBRARIES, environment, package_of
+from libraries import LIBRARIES, environment, package_of, unit_norms
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VENV = ROOT / "build" / "venv-peers"
 CACHE = ROOT / "build" / "bench-data"
 QUERIES_GENERATED = 1000
+NORM_SAMPLE = 1000  # rows that are looked at for unit norm
 START_TIMEOUT_S = 1800.0
 RUN_TIMEOUT_S = 900.0
 
@@ -71,7 +73,12 @@ def make_contestants(data: data_sets.DataSet, arguments: argparse.Namespace, res
         command = [str(arguments.longbow), "bench", "index", *asked, "--step", "--state", state]
         command += ["--min-time", f"{int(1000 * arguments.min_time)}ms"]
         contestants.append(Contestant(f"longbow-{state}", command, results / f"{data.name}.longbow-{state}.json"))
+    sample = np.asarray(np.load(data.base, mmap_mode="r")[:NORM_SAMPLE], np.float32)
+    unit = data.metric == "cosine" or unit_norms(sample)
     for library in arguments.peers:
+        if why := LIBRARIES[library].unsuited(data.metric, unit):
+            print(f"  without {library}: {why}", flush=True)
+            continue
         command = [str(VENV / "bin" / "python"), str(HERE / "worker.py"), library, *asked]
         command += ["--min-time", str(arguments.min_time)]
         contestants.append(Contestant(library, command, results / f"{data.name}.{library}.json", environment()))

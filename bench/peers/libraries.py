@@ -60,6 +60,11 @@ class Library(ABC):
         self.metric = metric
         self.k = k
 
+    @classmethod
+    def unsuited(cls, metric: str, unit: bool) -> str:
+        """Why it is not for rows under this metric, of unit norm or not; "" if it is."""
+        return ""
+
     @abstractmethod
     def build(self, rows: Rows) -> None:
         """From rows [n, d] to an index that can be searched, on one thread."""
@@ -116,16 +121,12 @@ class Hnswlib(Library):
 
 
 class SymphonyQg(Library):
-    """Unit vectors are given to it as L2: measured, it is a little faster there than with its inner product."""
-
     settings = "degree 32, ef_build 200; batched call"
 
     def build(self, rows: Rows) -> None:
         import rabitqlib
 
-        metric = "l2" if unit_norms(rows) else self.metric
-        self.settings += f", metric {metric}"
-        self.index = rabitqlib.SymqgIndex(rows.shape[1], 32, metric)
+        self.index = rabitqlib.SymqgIndex(rows.shape[1], 32, self.metric)
         self.index.build(rows, 200, 1)
 
     def search(self, queries: Rows, setting: int) -> Ids:
@@ -136,6 +137,22 @@ class SymphonyQg(Library):
 
     def save(self, folder: Path) -> None:
         self.index.save(str(folder / "index"))
+
+
+class SymphonyQgL2(SymphonyQg):
+    """Unit vectors under inner product given to it as L2, the metric it was made for: sometimes faster."""
+
+    settings = "degree 32, ef_build 200, unit vectors as L2; batched call"
+
+    @classmethod
+    def unsuited(cls, metric: str, unit: bool) -> str:
+        if metric == "l2":
+            return "the same as symphonyqg on this metric"
+        return "" if unit else "for unit vectors only"
+
+    def build(self, rows: Rows) -> None:
+        self.metric = "l2"
+        super().build(rows)
 
 
 class SvsVamana(Library):
@@ -278,9 +295,11 @@ class UsearchInt8(Usearch):
     dtype = "i8"
     settings = "connectivity 16, expansion_add 200, int8"
 
+    @classmethod
+    def unsuited(cls, metric: str, unit: bool) -> str:
+        return "" if unit else "its int8 is for unit vectors"
+
     def name_of_metric(self, rows: Rows) -> str:
-        if not unit_norms(rows):
-            raise ValueError("usearch's int8 is for unit vectors, these are not")
         return "cos"
 
 
@@ -332,6 +351,7 @@ def padded(found: Sequence[NDArray[Any]], k: int) -> Ids:
 
 LIBRARIES: dict[str, type[Library]] = {
     "symphonyqg": SymphonyQg,
+    "symphonyqg-l2": SymphonyQgL2,
     "hnswlib": Hnswlib,
     "svs": SvsVamana,
     "vsag": VsagHgraph,
@@ -345,6 +365,7 @@ LIBRARIES: dict[str, type[Library]] = {
 # The package of requirements.txt that holds a library, where the names differ.
 PACKAGES = {
     "symphonyqg": "rabitqlib",
+    "symphonyqg-l2": "rabitqlib",
     "svs": "scalable-vs",
     "vsag": "pyvsag",
     "faiss-hnsw": "faiss-cpu",
