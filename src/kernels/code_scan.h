@@ -36,7 +36,8 @@ struct CodeKernels {
 
   // out[i] = sum over d of field d of row i * query[d], for unsigned fields of 8, 4, 2 or 1 bits. A row is `bytes` long
   // and holds 8 / bits * bytes fields: byte j holds fields j, j + bytes, j + 2 bytes, ..., the first in its lowest
-  // bits. query: one value in [-127, 127] a field. Exact up to 65,536 fields. Rows picked by id are prefetched.
+  // bits. query: one value in [-127, 127] a field. Exact up to 65,536 fields. Callers prefetch rows
+  // that they pick by id.
   void (*dot_u8)(const CodeRows* rows, size_t bytes, const int8_t* query, int32_t* out);
   void (*dot_u4)(const CodeRows* rows, size_t bytes, const int8_t* query, int32_t* out);
   void (*dot_u2)(const CodeRows* rows, size_t bytes, const int8_t* query, int32_t* out);

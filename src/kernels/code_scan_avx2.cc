@@ -95,7 +95,6 @@ void DotBlock(const uint8_t* const* rows, size_t bytes, const int8_t* query, int
 // Plain loads beat VGATHERDPS for tables in L1 and L2; four sums hide the latency of the adds.
 void LookupBytes(const CodeRows* rows, size_t bytes, const float* tables, float* out) {
   for (size_t i = 0; i < rows->n; ++i) {
-    PrefetchAhead(rows, i, 1, bytes);
     const uint8_t* row = RowAt(rows, i);
     float sum[4] = {};
     size_t j = 0;

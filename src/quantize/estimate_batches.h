@@ -19,11 +19,33 @@ inline const uint8_t* CodeAt(const kernels::CodeRows& rows, size_t i) {
   return rows.codes + (rows.ids == nullptr ? i : rows.ids[i]) * rows.stride;
 }
 
+// Rows picked by id are fetched this many at a time while those before them are estimated.
+inline constexpr size_t kFetchedRows = 16;
+inline constexpr size_t kCacheLineBytes = 64;
+
+inline void FetchCodes(const kernels::CodeRows& rows, size_t begin, size_t code_bytes) {
+  for (size_t i = begin; i < std::min(begin + kFetchedRows, rows.n); ++i) {
+    const uint8_t* code = CodeAt(rows, i);
+    for (size_t byte = 0; byte < code_bytes; byte += kCacheLineBytes) {
+      __builtin_prefetch(code + byte);
+    }
+    __builtin_prefetch(code + code_bytes - 1);
+  }
+}
+
 // estimate(batch, begin) for consecutive batches of at most kEstimateRows.
 template <typename EstimateBatch>
-void InBatches(const kernels::CodeRows& rows, EstimateBatch estimate) {
-  for (size_t begin = 0; begin < rows.n; begin += kEstimateRows) {
-    estimate(RowsAt(rows, begin, std::min(kEstimateRows, rows.n - begin)), begin);
+void InBatches(const kernels::CodeRows& rows, size_t code_bytes, EstimateBatch estimate) {
+  const bool picked = rows.ids != nullptr;
+  const size_t size = picked ? kFetchedRows : kEstimateRows;
+  if (picked) {
+    FetchCodes(rows, 0, code_bytes);
+  }
+  for (size_t begin = 0; begin < rows.n; begin += size) {
+    if (picked) {
+      FetchCodes(rows, begin + size, code_bytes);
+    }
+    estimate(RowsAt(rows, begin, std::min(size, rows.n - begin)), begin);
   }
 }
 

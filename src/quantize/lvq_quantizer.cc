@@ -42,7 +42,8 @@ class Estimator final : public QueryEstimator {
         weight_sum_(static_cast<float>(weight_sum)) {}
 
   void EstimateRows(const kernels::CodeRows& rows, float* distances) const override {
-    InBatches(rows, [&](const kernels::CodeRows& batch, size_t begin) { EstimateBatch(batch, distances + begin); });
+    InBatches(rows, code_bytes(),
+              [&](const kernels::CodeRows& batch, size_t begin) { EstimateBatch(batch, distances + begin); });
   }
 
  private:

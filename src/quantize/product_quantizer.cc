@@ -46,13 +46,14 @@ class Estimator final : public QueryEstimator {
             std::optional<ScanTables> scan_tables, size_t block_bytes)
       : QueryEstimator(code_bytes),
         kernels_(kernels),
-        bytes_(code_bytes),
         tables_(std::move(tables)),
         scan_tables_(std::move(scan_tables)),
         block_bytes_(block_bytes) {}
 
   void EstimateRows(const kernels::CodeRows& rows, float* distances) const override {
-    kernels_.lookup_bytes(&rows, bytes_, tables_.data(), distances);
+    InBatches(rows, code_bytes(), [&](const kernels::CodeRows& batch, size_t begin) {
+      kernels_.lookup_bytes(&batch, code_bytes(), tables_.data(), distances + begin);
+    });
   }
 
   void EstimateBlocks(const uint8_t* blocks, size_t n, float* distances) const override {
@@ -67,7 +68,6 @@ class Estimator final : public QueryEstimator {
 
  private:
   const kernels::CodeKernels& kernels_;
-  const size_t bytes_;
   const std::vector<float> tables_;
   const std::optional<ScanTables> scan_tables_;
   const size_t block_bytes_;

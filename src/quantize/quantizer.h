@@ -62,6 +62,7 @@ class QueryEstimator {
 
  protected:
   explicit QueryEstimator(size_t code_bytes) : code_bytes_(code_bytes) {}
+  size_t code_bytes() const { return code_bytes_; }
 
  private:
   const size_t code_bytes_;

@@ -66,7 +66,8 @@ class Estimator final : public QueryEstimator {
         terms_(terms) {}
 
   void EstimateRows(const kernels::CodeRows& rows, float* distances) const override {
-    InBatches(rows, [&](const kernels::CodeRows& batch, size_t begin) { EstimateBatch(batch, distances + begin); });
+    InBatches(rows, code_bytes(),
+              [&](const kernels::CodeRows& batch, size_t begin) { EstimateBatch(batch, distances + begin); });
   }
 
   void EstimateBounded(const kernels::CodeRows& rows, float* distances, float* bounds) const override {

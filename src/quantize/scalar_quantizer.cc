@@ -27,7 +27,7 @@ class Estimator final : public QueryEstimator {
         base_(static_cast<float>(base)) {}
 
   void EstimateRows(const kernels::CodeRows& rows, float* distances) const override {
-    InBatches(rows, [&](const kernels::CodeRows& batch, size_t begin) {
+    InBatches(rows, code_bytes(), [&](const kernels::CodeRows& batch, size_t begin) {
       float* out = distances + begin;
       dots_.Run(batch, out);
       for (size_t i = 0; i < batch.n; ++i) {
