@@ -111,7 +111,7 @@ Result<BenchReport> BenchIndex(const BenchOptions& options, FileSystem& fs, cons
   }
   LB_ASSIGN(const ExactAnswers answers, AnswersOf(options, fs, data));
   LB_ASSIGN(const std::unique_ptr<Subject> subject,
-            MakeSubject(SubjectOptionsOf(options, report.dimension, report.rows), kernels));
+            MakeSubject(SubjectOptionsOf(options, report.dimension, report.rows, data.mask_or_null()), kernels));
   LB_ASSIGN(report.build, BuildMeasured(*subject, data.rows->data(), report.rows));
   std::fprintf(stderr, "built: %.1f s CPU\n", report.build.cpu_s);
   const SearchRun run{.subject = subject.get(),

@@ -104,8 +104,19 @@ TEST_F(BenchIndexTest, AnswersUnderAFilterAreAmongTheRowsThatPass) {
   }
 }
 
-TEST_F(BenchIndexTest, ChurnIsComparedWithAFreshIndex) {
-  const BenchOptions options = Options({"--churn=3x20", "--ef=100"});
+TEST_F(BenchIndexTest, TheEngineAnswersAsItServes) {
+  for (const char* filter : {"--filter=random:0.5", "--filter=random:0.1", "--filter=correlated:0.003"}) {
+    const auto report = BenchIndex(Options({filter, "--state=engine", "--ef=100", "--runs=1"}), fs_, *kernels_);
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    EXPECT_GT(report->runs.front().front().recall, 0.95) << filter;
+    EXPECT_EQ(report->runs.front().front().short_answers, 0u) << filter;
+  }
+}
+
+class ChurnTest : public BenchIndexTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(ChurnTest, IsComparedWithAFreshIndex) {
+  const BenchOptions options = Options({"--churn=3x20", "--ef=100", std::string("--state=") + GetParam()});
   const auto report = BenchIndex(options, fs_, *kernels_);
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   EXPECT_EQ(report->churned_rows, 250u);
@@ -120,6 +131,8 @@ TEST_F(BenchIndexTest, ChurnIsComparedWithAFreshIndex) {
   EXPECT_EQ(json["churn"].size(), 4u);
   EXPECT_EQ(json["churn"][1]["replaced_rows"], 250);
 }
+
+INSTANTIATE_TEST_SUITE_P(States, ChurnTest, testing::Values("active", "flat", "engine"));
 
 TEST_F(BenchIndexTest, FilesThatDoNotFitAreRefused) {
   std::string narrow = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2)}\n";

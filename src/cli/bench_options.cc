@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/parse_value.h"
+#include "cli/metric_word.h"
 #include "cli/subject.h"
 
 namespace longbow::cli {
@@ -41,10 +42,12 @@ constexpr std::array kTable = {
            .default_text = "f32",
            .help = "Element type the index holds: f32 or f16.",
            .choices = "f32 f16"},
-    Option{.name = "state",
-           .default_text = "active",
-           .help = "The index: active (rows just inserted, searched at once) or flat (exact scan).",
-           .choices = kSubjectStates},
+    Option{
+        .name = "state",
+        .default_text = "active",
+        .help =
+            "The index: active (rows just inserted), flat (exact scan) or engine (as served: planner, filter indexes).",
+        .choices = kSubjectStates},
     Option{.name = "filter",
            .default_text = "",
            .help =
@@ -119,16 +122,6 @@ Result<std::optional<ChurnPlan>> ParseChurn(const std::string& text) {
     return InvalidArgument("flag --churn: expected RxP, rounds and percent such as 10x20, got '" + text + "'");
   }
   return std::optional<ChurnPlan>({static_cast<uint32_t>(*rounds), static_cast<uint32_t>(*percent)});
-}
-
-Result<Metric> MetricOfWord(const std::string& word) {
-  if (word == "ip") {
-    return Metric::kInnerProduct;
-  }
-  if (word == "cosine") {
-    return Metric::kCosine;
-  }
-  return word == "l2" ? Result<Metric>(Metric::kL2) : InvalidArgument("flag --metric is missing: ip, l2 or cosine");
 }
 
 Status CheckCombination(const BenchOptions& options, const Config& config) {

@@ -9,12 +9,14 @@
 
 namespace longbow::cli {
 
-SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension, uint32_t capacity) {
+SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension, uint32_t capacity,
+                                const RowMask* mask) {
   return {.state = options.state,
           .dimension = dimension,
           .capacity = capacity,
           .metric = options.metric,
-          .threads = options.threads};
+          .threads = options.threads,
+          .mask = mask};
 }
 
 Result<BuildFigures> BuildMeasured(Subject& subject, const float* rows, uint32_t count) {

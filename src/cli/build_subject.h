@@ -8,7 +8,8 @@
 
 namespace longbow::cli {
 
-SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension, uint32_t capacity);
+SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension, uint32_t capacity,
+                                const RowMask* mask);
 
 // subject.Build with its time, CPU time and memory. rows: [count, dimension].
 Result<BuildFigures> BuildMeasured(Subject& subject, const float* rows, uint32_t count);

@@ -79,6 +79,7 @@ Result<CurvePoint> MeasureRecall(const SearchRun& run, uint32_t ef) {
 Result<CurvePoint> MeasureSearch(const SearchRun& run, uint32_t ef) {
   const double warm_start = WallSeconds();
   LB_ASSIGN(CurvePoint point, MeasureRecall(run, ef));
+  run.subject->FinishBackgroundWork();
   const double pass_seconds = std::max(WallSeconds() - warm_start, 1e-6) / run.threads;
   const auto passes = std::clamp<size_t>(static_cast<size_t>(run.seconds_min / pass_seconds) + 1, 1, kPassesMax);
   const size_t total = passes * run.queries->rows;

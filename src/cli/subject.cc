@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "cli/engine_subject.h"
 #include "cli/parallel.h"
 #include "index/flat_search.h"
 #include "index/hnsw.h"
@@ -98,6 +99,9 @@ class ActiveSubject final : public FlatSubject {
 }  // namespace
 
 Result<std::unique_ptr<Subject>> MakeSubject(const SubjectOptions& options, const kernels::Kernels& kernels) {
+  if (options.state == "engine") {
+    return MakeEngineSubject(options, kernels);
+  }
   LB_ASSIGN(std::shared_ptr<index::VectorRows> rows,
             index::VectorRows::Create(options.dimension, options.capacity, options.metric, kernels));
   if (options.state == "flat") {

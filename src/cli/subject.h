@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cli/row_mask.h"
 #include "index/vector_index.h"
 #include "kernels/kernels.h"
 #include "model/metric.h"
@@ -19,11 +20,13 @@ struct SubjectOptions {
   uint32_t dimension = 0;
   uint32_t capacity = 0;  // rows, those that Insert adds included
   Metric metric = Metric::kL2;
-  uint32_t threads = 1;  // of Build
+  uint32_t threads = 1;           // of Build
+  const RowMask* mask = nullptr;  // rows that filtered searches will let pass; outlives the subject
 };
 
-// Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once.
-inline constexpr std::string_view kSubjectStates = "active flat";
+// Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once. engine:
+// the whole path of a served search but for log and network.
+inline constexpr std::string_view kSubjectStates = "active flat engine";
 
 // One index over rows that it numbers itself, from 0 in the order they came. Build first, once. Searches may run on
 // several threads; nothing else may run beside anything.
@@ -33,7 +36,7 @@ class Subject {
 
   // Rows 0 to count - 1. rows: [count, dimension] float32, finite; copied.
   virtual Status Build(const float* rows, uint32_t count) = 0;
-  // At most options.k living rows that pass options.filter.passing (a bitmap over the subject's ids; null = all),
+  // At most options.k living rows that pass options.filter.passing (the words of SubjectOptions::mask, or null = all),
   // nearest first. The rest of options.filter is the subject's own business.
   virtual Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const = 0;
   // Bytes of rows and index together, all in; 0 if it cannot tell.
@@ -45,6 +48,8 @@ class Subject {
   virtual Status Delete(index::LocalId id) = 0;
   // Living rows that no walk from the entry points reaches.
   virtual uint32_t CountUnreachable() const = 0;
+  // Does what a server would do behind the queries it has seen so far. Nothing else may run meanwhile.
+  virtual void FinishBackgroundWork() const {}
 };
 
 // INVALID_ARGUMENT for an unknown state or options that the index refuses. `kernels` outlives the subject.

@@ -122,3 +122,17 @@ def test_refusals_are_in_words(files):
         [str(binary()), "bench", "index", "--help"], capture_output=True, text=True, timeout=30, check=True
     ).stdout
     assert "--recall-target" in help_text and "--churn" in help_text
+
+
+def test_estimate_names_a_state_and_what_it_takes(files):
+    path = files / "estimate.json"
+    command = [str(binary()), "estimate", "--rows", "20000", "--dim", str(DIMENSION), "--metric", "ip"]
+    command += ["--sample", str(files / "base.npy"), "--calibration", "300ms", "--json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), timeout=120, check=False)
+    assert done.returncode == 0 and "chosen: " in done.stdout, done
+    found = json.loads(path.read_text())
+    assert found["chosen"] == found["states"][0]["state"]
+    for state in found["states"]:
+        assert state["bytes"] >= 4 * 20000 * DIMENSION * 0.99 and state["cpu_s"] >= 0 and state["fits"]
+    refused = subprocess.run([*command[:2], "--rows", "many"], capture_output=True, text=True, timeout=30, check=False)
+    assert refused.returncode == 2 and "--rows" in refused.stderr

@@ -1,0 +1,136 @@
+#include "cli/engine_subject.h"
+
+#include <arrow/api.h>
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "cli/parallel.h"
+#include "engine/search.h"
+#include "engine/shard.h"
+
+namespace longbow::cli {
+namespace {
+
+constexpr uint32_t kBatchRows = 8192;
+
+Status FromArrow(const arrow::Status& status) { return ResourceExhausted(status.ToString()); }
+
+class EngineSubject final : public Subject {
+ public:
+  EngineSubject(SubjectOptions options, CollectionSchema schema, const kernels::Kernels& kernels)
+      : options_(std::move(options)),
+        columns_(schema.columns),
+        shard_(ShardId{1}, std::move(schema), {.rows_max = limits::kSegmentRowsMax, .graph = {}, .kernels = &kernels}) {
+  }
+
+  Status Build(const float* rows, uint32_t count) override {
+    for (uint32_t first = 0; first < count; first += kBatchRows) {
+      LB_TRY(Append(rows + static_cast<size_t>(first) * options_.dimension, std::min(kBatchRows, count - first)));
+    }
+    return LinkAll();
+  }
+
+  Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
+    SearchRequest request;
+    request.vectors.emplace_back(query, query + options_.dimension);
+    request.k = options.k;
+    request.ef = options.ef;
+    if (options.filter.passing != nullptr) {
+      request.filter = {Predicate::Op::kEq, "passes", {"1"}, {}};
+    }
+    LB_ASSIGN(const std::vector<engine::QueryResult> results, engine::Search(*shard_.Pin(), request, {}, nullptr));
+    std::vector<index::Neighbor> neighbors;
+    for (const Hit& hit : results.front().hits) {
+      neighbors.push_back({-hit.score, static_cast<index::LocalId>(hit.ordinal)});
+    }
+    return neighbors;
+  }
+
+  uint64_t SizeBytes() const override { return 0; }
+
+  Result<index::LocalId> Insert(const float* row) override {
+    LB_TRY(Append(row, 1));
+    LB_TRY(LinkAll());
+    return rows_ - 1;
+  }
+
+  Status Delete(index::LocalId id) override {
+    shard_.ApplyDelete({RowKey(uint64_t{id})}, LogIndex{++version_});
+    return {};
+  }
+
+  uint32_t CountUnreachable() const override {
+    uint32_t unreachable = 0;
+    for (const engine::SegmentView& segment : shard_.Pin()->segments) {
+      unreachable += segment.segment->graph().inserted_rows() - segment.segment->graph().CountReachableRows();
+    }
+    return unreachable;
+  }
+
+  void FinishBackgroundWork() const override {
+    const std::shared_ptr<const engine::View> view = shard_.Pin();
+    for (const engine::SegmentView& segment : view->segments) {
+      while (segment.segment->filters().BuildSome(*view->schema, segment.chunks)) {
+      }
+    }
+  }
+
+ private:
+  Status Append(const float* rows, uint32_t count) {
+    const size_t values = static_cast<size_t>(count) * options_.dimension;
+    arrow::FloatBuilder builder;
+    arrow::Int8Builder passes;
+    if (arrow::Status status = builder.AppendValues(rows, static_cast<int64_t>(values)); !status.ok()) {
+      return FromArrow(status);
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      const size_t row = rows_ + i;
+      const bool passing = options_.mask == nullptr || (row < options_.mask->rows && options_.mask->Contains(row));
+      if (arrow::Status status = passes.Append(passing ? 1 : 0); !status.ok()) {
+        return FromArrow(status);
+      }
+    }
+    const auto elements = builder.Finish();
+    const auto passing = passes.Finish();
+    if (!elements.ok() || !passing.ok()) {
+      return FromArrow(elements.ok() ? passing.status() : elements.status());
+    }
+    const auto vectors = std::make_shared<arrow::FixedSizeListArray>(columns_->field(0)->type(), count, *elements);
+    LB_TRY(shard_.ApplyRows(arrow::RecordBatch::Make(columns_, count, {vectors, *passing}), LogIndex{++version_}));
+    rows_ += count;
+    return {};
+  }
+
+  Status LinkAll() {
+    for (const engine::SegmentView& segment : shard_.Pin()->segments) {
+      LB_TRY(RunInParallel(options_.threads, options_.threads, [&](size_t) {
+        for (auto work = segment.segment->ClaimWork(segment.rows); !work.empty();
+             work = segment.segment->ClaimWork(segment.rows)) {
+          segment.segment->Link(work);
+        }
+        return Status();
+      }));
+    }
+    return {};
+  }
+
+  const SubjectOptions options_;
+  const std::shared_ptr<arrow::Schema> columns_;
+  engine::Shard shard_;
+  uint64_t version_ = 0;
+  uint32_t rows_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Subject>> MakeEngineSubject(const SubjectOptions& options, const kernels::Kernels& kernels) {
+  const auto columns = arrow::schema(
+      {arrow::field("vector", arrow::fixed_size_list(arrow::float32(), static_cast<int32_t>(options.dimension))),
+       arrow::field("passes", arrow::int8())},
+      arrow::key_value_metadata({"longbow.metric"}, {std::string(MetricName(options.metric))}));
+  LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromArrow(columns));
+  return std::unique_ptr<Subject>(std::make_unique<EngineSubject>(options, std::move(schema), kernels));
+}
+
+}  // namespace longbow::cli
