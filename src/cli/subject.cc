@@ -82,7 +82,12 @@ class ActiveSubject final : public FlatSubject {
     return graph_->Search(query, options);
   }
 
-  uint64_t SizeBytes() const override { return 0; }
+  // Lists of level 0 are 2 m links; one row in m has a list of m links above, and those levels add up to 1 / (m - 1).
+  uint64_t SizeBytes() const override {
+    const uint64_t m = graph_->options().m;
+    const uint64_t ground_bytes = (2 * m * sizeof(uint32_t) + 63) / 64 * 64;
+    return FlatSubject::SizeBytes() + count_ * (ground_bytes + sizeof(uint32_t) + m * sizeof(uint32_t) / (m - 1));
+  }
 
   Result<index::LocalId> Insert(const float* row) override {
     LB_ASSIGN(const index::LocalId id, FlatSubject::Insert(row));
