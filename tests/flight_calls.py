@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
+from raw_flight import RawFlight, fields
 
 
 def vector_array(vectors: np.ndarray, element: pa.DataType | None = None) -> pa.FixedSizeListArray:
@@ -71,7 +72,7 @@ def search_table(
     client: flight.FlightClient, name: str, vector: Sequence[float] | np.ndarray, k: int = 10, **more
 ) -> pa.Table:
     """DoGet with a search ticket."""
-    request = {"dataset": name, "vector": [float(x) for x in vector], "k": k, **more}
+    request = {"dataset": name, "vector": [x if isinstance(x, int) else float(x) for x in vector], "k": k, **more}
     return client.do_get(flight.Ticket(json.dumps({"search": request}).encode())).read_all()
 
 
@@ -81,6 +82,24 @@ def search(
     """(id, score) of each hit, as they came."""
     table = search_table(client, name, vector, k, **more)
     return list(zip(table["id"].to_pylist(), table["score"].to_pylist(), strict=True))
+
+
+def exchange_query(name: str, vector: np.ndarray, **columns) -> pa.RecordBatch:
+    """The batch that asks for a search in DoExchange."""
+    return pa.record_batch({"dataset": [name], "query_vector": vector_array(vector.reshape(1, -1)), **columns})
+
+
+def exchange_ids(raw: RawFlight, query: pa.RecordBatch) -> list[int]:
+    """The ids that DoExchange answers, over a connection of our own."""
+    answer = raw.exchange_search(query).expect("OK")
+    stream = io.BytesIO()
+    for message in answer.messages:
+        parts = fields(message)
+        header, body = parts[2][0], parts.get(1000, [b""])[0]
+        stream.write(b"\xff\xff\xff\xff" + len(header).to_bytes(4, "little") + header + body)
+    stream.write(b"\xff\xff\xff\xff\0\0\0\0")
+    stream.seek(0)
+    return pa.ipc.open_stream(stream).read_all()["id"].to_pylist()
 
 
 def action(client: flight.FlightClient, kind: str, body: dict | bytes | None = None) -> list[bytes]:

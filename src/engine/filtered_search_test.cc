@@ -77,7 +77,8 @@ bool Holds(const Predicate& filter, const TestRow& row) {
   }
 }
 
-float Distance(const std::vector<float>& a, const std::vector<float>& b) {
+float Distance(const std::vector<float>& a, const QueryVector& query) {
+  const std::vector<float> b(query.numbers().begin(), query.numbers().end());
   float sum = 0;
   for (size_t i = 0; i < a.size(); ++i) {
     sum += (a[i] - b[i]) * (a[i] - b[i]);
@@ -128,7 +129,7 @@ class FilteredSearch : public ::testing::Test {
     }
     return built;
   }
-  std::vector<std::pair<float, int64_t>> Expected(const std::vector<float>& query, const Predicate* filter) const {
+  std::vector<std::pair<float, int64_t>> Expected(const QueryVector& query, const Predicate* filter) const {
     std::vector<std::pair<float, int64_t>> expected;
     for (const auto& [id, row] : model_) {
       if (filter == nullptr || Holds(*filter, row)) {

@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 
 #include <algorithm>
+#include <cfloat>
 #include <chrono>
 #include <cmath>
 
@@ -16,7 +17,7 @@ namespace {
 using index::Neighbor;
 
 struct Found {
-  float distance = 0;
+  double distance = 0;
   uint64_t ordinal = 0;
 
   friend bool operator<(const Found& a, const Found& b) {
@@ -37,8 +38,8 @@ struct NearnessLimit {
   std::optional<double> score_min;
 
   bool any() const { return radius || score_min; }
-  bool Within(float distance) const {
-    const double shown = metric == Metric::kL2 ? std::sqrt(static_cast<double>(distance)) : distance;
+  bool Within(double distance) const {
+    const double shown = metric == Metric::kL2 ? std::sqrt(distance) : distance;
     return (!radius || shown <= *radius) && (!score_min || ScoreOfDistance(metric, distance) >= *score_min);
   }
 };
@@ -51,7 +52,7 @@ class QueryRun {
       : view_(view), plans_(plans), plan_request_(plan_request), options_(options), explanation_(explanation) {}
 
   // The min(k, those that exist) nearest rows, nearest first.
-  Result<std::vector<Found>> Nearest(const float* query, uint32_t k) {
+  Result<std::vector<Found>> Nearest(const index::TypedQuery& query, uint32_t k) {
     found_.clear();
     for (SegmentPlan& plan : plans_) {
       LB_TRY(SearchSegment(plan, query, k));
@@ -82,7 +83,7 @@ class QueryRun {
 
   // Those of the k nearest that are within the limit. Few rows are asked for first, and more as long as the last of
   // them is still within: the search reaches as far as the limit, not as far as k.
-  Result<std::vector<Found>> NearestWithin(const float* query, const NearnessLimit& limit) {
+  Result<std::vector<Found>> NearestWithin(const index::TypedQuery& query, const NearnessLimit& limit) {
     const uint32_t k_max = options_.k;
     for (uint32_t k = std::min(k_max, std::max(options_.ef, kLimitedKFirst));;
          k = std::min(k_max, k * kLimitedKGrowth)) {
@@ -99,7 +100,7 @@ class QueryRun {
   static constexpr uint32_t kLimitedKFirst = 128;
   static constexpr uint32_t kLimitedKGrowth = 4;
 
-  Status SearchSegment(SegmentPlan& plan, const float* query, uint32_t k) {
+  Status SearchSegment(SegmentPlan& plan, const index::TypedQuery& query, uint32_t k) {
     const auto started = std::chrono::steady_clock::now();
     index::SearchCounters counters;
     index::SearchOptions options = options_;
@@ -121,7 +122,7 @@ class QueryRun {
     return {};
   }
 
-  Status WalkAndScan(const SegmentPlan& plan, const float* query, index::SearchOptions options) {
+  Status WalkAndScan(const SegmentPlan& plan, const index::TypedQuery& query, index::SearchOptions options) {
     const Segment& segment = *plan.view->segment;
     index::RowFilter visible = view_.FilterOf(*plan.view);
     visible.passing = plan.selection.bits.empty() ? nullptr : plan.selection.bits.data();
@@ -142,7 +143,7 @@ class QueryRun {
   }
 
   // False if fewer than k of the rows that came back pass: nothing was collected then.
-  Result<bool> WalkThenCheck(const SegmentPlan& plan, const float* query, index::SearchOptions options) {
+  Result<bool> WalkThenCheck(const SegmentPlan& plan, const index::TypedQuery& query, index::SearchOptions options) {
     const uint32_t k = options.k;
     options.k = static_cast<uint32_t>(std::ceil(1.5 * k / plan.estimated_selectivity)) + 8;
     options.ef = std::max(options.ef, options.k);
@@ -234,7 +235,7 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
   if (request.vectors.empty()) {
     return InvalidArgument("no query vector provided");
   }
-  for (const std::vector<float>& query : request.vectors) {
+  for (const QueryVector& query : request.vectors) {
     if (query.empty()) {
       return InvalidArgument("no query vector provided");
     }
@@ -242,8 +243,9 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
       return InvalidArgument("dimension mismatch: expected " + std::to_string(schema.dimension) + ", got " +
                              std::to_string(query.size()));
     }
-    if (!std::all_of(query.begin(), query.end(), [](float value) { return std::isfinite(value); })) {
-      return InvalidArgument("the query vector holds NaN or infinity");
+    const std::vector<double>& numbers = query.numbers();
+    if (!std::all_of(numbers.begin(), numbers.end(), [](double number) { return std::fabs(number) <= FLT_MAX; })) {
+      return InvalidArgument("the query vector holds NaN, infinity or a number beyond the range of float32");
     }
   }
   return {};
@@ -292,14 +294,15 @@ uint64_t ShownIdOf(const View& view, uint64_t ordinal) {
   return ShownId(KeyAt(*chunk.rows->column(view.schema->id_column), row), ordinal);
 }
 
-Result<std::vector<float>> VectorOf(const View& view, uint64_t ordinal) {
+Result<QueryVector> VectorOf(const View& view, uint64_t ordinal) {
   const SegmentView& segment = view.Find(ordinal);
   if (!segment.segment->searchable()) {
     return FailedPrecondition("index not initialized: the dataset has no vector column");
   }
-  const float* row =
-      segment.segment->vectors().row(static_cast<index::LocalId>(ordinal - segment.segment->first_ordinal()));
-  return std::vector<float>(row, row + view.schema->dimension);
+  const index::VectorRows& rows = segment.segment->vectors();
+  return index::NumbersOf(rows.type(),
+                          rows.bytes(static_cast<index::LocalId>(ordinal - segment.segment->first_ordinal())),
+                          rows.dimension());
 }
 
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
@@ -322,7 +325,7 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
 
   std::vector<QueryResult> results;
   results.reserve(request.vectors.size());
-  for (const std::vector<float>& query : request.vectors) {
+  for (const QueryVector& numbers : request.vectors) {
     if (cancellation != nullptr) {
       LB_TRY(cancellation->Check());
     }
@@ -331,9 +334,11 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
     if (request.explain) {
       explanation.emplace();
     }
+    LB_ASSIGN(const index::TypedQuery query,
+              index::TypedQuery::For(view.schema->element, view.schema->metric, numbers));
     QueryRun run(view, plans, plan_request, options, explanation ? &*explanation : nullptr);
     LB_ASSIGN(const std::vector<Found> found,
-              limit.any() ? run.NearestWithin(query.data(), limit) : run.Nearest(query.data(), options.k));
+              limit.any() ? run.NearestWithin(query, limit) : run.Nearest(query, options.k));
     results.push_back(Present(view, found, request.include_vectors));
     if (explanation) {
       explanation->total_us =

@@ -33,8 +33,8 @@ struct QueryResult {
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
                                         const Cancellation* cancellation);
 
-// The stored vector of a row as float32 [dimension].
-Result<std::vector<float>> VectorOf(const View& view, uint64_t ordinal);
+// The stored vector of a row, exactly: [dimension].
+Result<QueryVector> VectorOf(const View& view, uint64_t ordinal);
 // The number a client sees for a row.
 uint64_t ShownIdOf(const View& view, uint64_t ordinal);
 

@@ -16,17 +16,22 @@ constexpr uint32_t kWorkRows = 64;          // rows an index thread links at a t
 // A part of the vector array as an Arrow buffer: the column is stored once.
 class VectorView final : public arrow::Buffer {
  public:
-  VectorView(std::shared_ptr<const index::VectorRows> rows, const float* data, int64_t size_bytes)
+  VectorView(std::shared_ptr<const index::VectorRows> rows, const std::byte* data, int64_t size_bytes)
       : Buffer(reinterpret_cast<const uint8_t*>(data), size_bytes), rows_(std::move(rows)) {}
 
  private:
   std::shared_ptr<const index::VectorRows> rows_;
 };
 
-// float32 columns are served from the vector array; other element types keep their column and are indexed as float32.
-bool ServedFromVectors(const CollectionSchema& schema) {
-  const auto& type = *schema.columns->field(schema.vector_column)->type();
-  return type.field(0)->type()->id() == arrow::Type::FLOAT;
+// The vector column of rows [first, first + count).
+std::shared_ptr<arrow::Array> VectorColumn(const CollectionSchema& schema,
+                                           const std::shared_ptr<const index::VectorRows>& rows, uint32_t first,
+                                           uint32_t count) {
+  const auto& type = schema.columns->field(schema.vector_column)->type();
+  auto view = std::make_shared<VectorView>(rows, rows->bytes(first), static_cast<int64_t>(count * rows->row_bytes()));
+  auto elements = arrow::ArrayData::Make(type->field(0)->type(), static_cast<int64_t>(count) * schema.dimension,
+                                         {nullptr, std::move(view)}, 0);
+  return std::make_shared<arrow::FixedSizeListArray>(type, count, arrow::MakeArray(elements));
 }
 
 }  // namespace
@@ -55,9 +60,11 @@ Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema,
   }
   segment->chunks_ = std::make_shared<ChunkList>(16);
   if (schema.vector_column >= 0) {
-    LB_ASSIGN(segment->vectors_,
-              index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric, *options.kernels));
-    LB_ASSIGN(segment->graph_, index::Hnsw::Create(segment->vectors_, options.graph));
+    LB_ASSIGN(segment->vectors_, index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric,
+                                                           *options.kernels, schema.element));
+    if (!IsBitMetric(schema.metric)) {
+      LB_ASSIGN(segment->graph_, index::Hnsw::Create(segment->vectors_, options.graph));
+    }
   }
   return segment;
 }
@@ -66,18 +73,10 @@ Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arr
   const auto count = static_cast<uint32_t>(rows->num_rows());
   std::shared_ptr<arrow::RecordBatch> chunk = rows;
   if (vectors_ != nullptr) {
-    float* target = vectors_->MutableRow(rows_);
-    LB_TRY(CopyVectors(schema, *rows, target));
+    LB_TRY(CopyVectors(schema, *rows, vectors_->MutableBytes(rows_)));
     vectors_->FinishRows(rows_, rows_ + count);
-    if (ServedFromVectors(schema)) {
-      const auto& type = schema.columns->field(schema.vector_column)->type();
-      const int64_t values = static_cast<int64_t>(count) * schema.dimension;
-      auto view = std::make_shared<VectorView>(vectors_, target, values * static_cast<int64_t>(sizeof(float)));
-      auto elements = std::make_shared<arrow::FloatArray>(values, std::move(view));
-      auto column = std::make_shared<arrow::FixedSizeListArray>(type, count, std::move(elements));
-      LB_ASSIGN_ARROW(chunk,
-                      rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column), column));
-    }
+    LB_ASSIGN_ARROW(chunk, rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column),
+                                           VectorColumn(schema, vectors_, rows_, count)));
   }
   AppendChunk({rows_, std::move(chunk)});
   rows_ += count;
@@ -111,13 +110,8 @@ Status Segment::MergeSmallChunks(const CollectionSchema& schema) {
   }
   std::vector<std::shared_ptr<arrow::Array>> columns(schema.columns->num_fields());
   for (int i = 0; i < schema.columns->num_fields(); ++i) {
-    if (i == schema.vector_column && ServedFromVectors(schema)) {
-      const int64_t values = static_cast<int64_t>(rows_ - first_small->first_row) * schema.dimension;
-      auto view = std::make_shared<VectorView>(vectors_, vectors_->row(first_small->first_row),
-                                               values * static_cast<int64_t>(sizeof(float)));
-      auto elements = std::make_shared<arrow::FloatArray>(values, std::move(view));
-      columns[i] = std::make_shared<arrow::FixedSizeListArray>(schema.columns->field(i)->type(),
-                                                               rows_ - first_small->first_row, std::move(elements));
+    if (i == schema.vector_column) {
+      columns[i] = VectorColumn(schema, vectors_, first_small->first_row, rows_ - first_small->first_row);
       continue;
     }
     std::vector<std::shared_ptr<arrow::Array>> parts;
@@ -139,7 +133,7 @@ Status Segment::MergeSmallChunks(const CollectionSchema& schema) {
 }
 
 Segment::Work Segment::ClaimWork(uint32_t published) {
-  if (!searchable()) {
+  if (!has_graph()) {
     return {};
   }
   std::lock_guard lock(work_mu_);

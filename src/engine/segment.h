@@ -46,6 +46,8 @@ class Segment {
   const std::atomic<uint64_t>* deleted_at() const { return deleted_at_.data(); }
   bool searchable() const { return vectors_ != nullptr; }
   const index::VectorRows& vectors() const { return *vectors_; }
+  // Not for metrics that compare bits: popcounts over all rows cost less than what a graph would need.
+  bool has_graph() const { return graph_ != nullptr; }
   const index::Hnsw& graph() const { return *graph_; }
   SegmentFilters& filters() { return filters_; }
   // Every row below is linked into the graph; those from here on are the tail that searches scan exactly.
@@ -74,7 +76,7 @@ class Segment {
   const uint64_t first_ordinal_;
   const uint32_t rows_max_;
   std::shared_ptr<index::VectorRows> vectors_;  // null: the collection has no vector column
-  std::unique_ptr<index::Hnsw> graph_;
+  std::unique_ptr<index::Hnsw> graph_;          // null likewise, and for bit metrics
 
   ZeroedArray<uint64_t> deleted_at_;
   SegmentFilters filters_;  // has a lock of its own

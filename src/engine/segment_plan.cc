@@ -17,9 +17,7 @@ constexpr uint32_t kCheckedRowsMin = 1u << 15;
 constexpr uint32_t kCheckedKMax = 256;
 constexpr size_t kCheckedQueriesMax = 4;
 
-double RowLines(const SegmentView& segment) {
-  return segment.segment->vectors().dimension() * sizeof(float) / kLineBytes;
-}
+double RowLines(const SegmentView& segment) { return segment.segment->vectors().row_bytes() / kLineBytes; }
 
 double ScanLines(const SegmentView& segment, double passing) {
   const bool stream = passing >= kDenseShare * segment.rows;

@@ -399,7 +399,7 @@ Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::s
   SearchRequest request;
   request.collection = name;
   request.k = k;
-  LB_ASSIGN(std::vector<float> query, VectorOf(*located.view, *located.ordinal));
+  LB_ASSIGN(QueryVector query, VectorOf(*located.view, *located.ordinal));
   request.vectors.push_back(std::move(query));
   LB_ASSIGN(std::vector<QueryResult> results, engine::Search(*located.view, request, options_.search, cancellation));
   return std::move(results.front().hits);

@@ -38,12 +38,12 @@ uint64_t ContainedOf(const RowFilter& filter, size_t word) {
 
 class Scan {
  public:
-  Scan(const VectorRows& rows, const float* query, size_t k) : distance_(rows, query), nearest_(k) {}
+  Scan(const VectorRows& rows, const TypedQuery& query, size_t k) : distance_(rows, query), nearest_(k) {}
 
   void Block(LocalId first) {
     distance_.ToRange(first, kBlockRows, distances_.data());
     for (size_t i = 0; i < kBlockRows; ++i) {
-      nearest_.Add(MakeCandidate(distances_[i], first + static_cast<LocalId>(i)));
+      nearest_.Add({distances_[i], first + static_cast<LocalId>(i)});
     }
   }
 
@@ -59,7 +59,7 @@ class Scan {
   void Flush() {
     distance_.ToIds(ids_.data(), ids_count_, distances_.data());
     for (size_t i = 0; i < ids_count_; ++i) {
-      nearest_.Add(MakeCandidate(distances_[i], ids_[i]));
+      nearest_.Add({distances_[i], ids_[i]});
     }
     ids_count_ = 0;
   }
@@ -71,15 +71,16 @@ class Scan {
 
  private:
   const QueryDistance distance_;
-  NearestHeap nearest_;
+  NearestHeap<Neighbor> nearest_;
   size_t ids_count_ = 0;
   std::array<LocalId, kGatherRows> ids_;
-  std::array<float, kGatherRows> distances_;
+  std::array<double, kGatherRows> distances_;
 };
 
 }  // namespace
 
-Result<std::vector<Neighbor>> FlatSearch(const VectorRows& rows, const float* query, const SearchOptions& options) {
+Result<std::vector<Neighbor>> FlatSearch(const VectorRows& rows, const TypedQuery& query,
+                                         const SearchOptions& options) {
   const RowFilter& filter = options.filter;
   const LocalId end = std::min(filter.end, rows.capacity());
   if (options.k == 0 || filter.begin >= end) {

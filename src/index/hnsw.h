@@ -41,7 +41,7 @@ class Hnsw final : public VectorIndex {
 
   // See VectorIndex. options.ef is raised to k. Rows that the filter leaves out cost as much as others on the way;
   // where it leaves out nearly all of them FlatSearch over the rest is cheaper.
-  Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const override;
+  Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const override;
 
   const HnswOptions& options() const { return options_; }
   // Insertions that have returned.

@@ -12,6 +12,14 @@ namespace {
 constexpr size_t kStepsBetweenChecks = 64;  // of cancellation; a step is a microsecond or two
 constexpr size_t kBeamEfMax = 1024;         // beyond it insertion into a sorted array costs more than heaps do
 
+// The walk knows distances as float32, which may not tell rows apart whose elements are of 64 bits.
+void RankExactly(const QueryDistance& distance, std::vector<Neighbor>* nearest) {
+  for (Neighbor& neighbor : *nearest) {
+    neighbor.distance = distance.To(neighbor.id);
+  }
+  std::sort(nearest->begin(), nearest->end());
+}
+
 }  // namespace
 
 // Greedy walk from the entry point down to `to_level`, the nearest row on each level being the start on the next.
@@ -88,7 +96,7 @@ void Hnsw::WalkForInsert(const QueryDistance& distance, uint32_t level, const Ne
 // Algorithm 2 with two heaps: for results of which few are wanted, or very many.
 Result<std::vector<Neighbor>> Hnsw::WalkHeaps(const QueryDistance& distance, const Neighbor& start,
                                               const SearchOptions& options, WalkScratch& scratch) const {
-  NearestHeap wanted(std::max(options.ef, options.k));
+  NearestHeap<Candidate> wanted(std::max(options.ef, options.k));
   SearchCounters counters;
   std::vector<Candidate>& frontier = scratch.frontier;  // nearest on top
   const auto consider = [&](float d, LocalId id) {
@@ -127,7 +135,7 @@ Result<std::vector<Neighbor>> Hnsw::WalkHeaps(const QueryDistance& distance, con
   return wanted.TakeNearest(options.k);
 }
 
-Result<std::vector<Neighbor>> Hnsw::Search(const float* query, const SearchOptions& options) const {
+Result<std::vector<Neighbor>> Hnsw::Search(const TypedQuery& query, const SearchOptions& options) const {
   const auto entry = LoadEntry();
   if (!entry || options.k == 0 || options.filter.begin >= options.filter.end) {
     return std::vector<Neighbor>();
@@ -154,11 +162,14 @@ Result<std::vector<Neighbor>> Hnsw::Search(const float* query, const SearchOptio
       }
       std::vector<Neighbor> nearest;
       scratch.beam.Nearest(options.k, &nearest);
+      RankExactly(distance, &nearest);
       return nearest;
     }
     scratch.visited.Clear();
   }
-  return WalkHeaps(distance, start, options, scratch);
+  LB_ASSIGN(std::vector<Neighbor> nearest, WalkHeaps(distance, start, options, scratch));
+  RankExactly(distance, &nearest);
+  return nearest;
 }
 
 }  // namespace longbow::index

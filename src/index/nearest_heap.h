@@ -3,23 +3,26 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "index/candidate.h"
 
 namespace longbow::index {
 
-// A heap with the farthest on top. Grows as it fills, so that a large k costs nothing while few rows exist. One thread.
+// A heap with the farthest on top, of Candidates or, where float32 cannot tell distances apart, of Neighbors. Grows as
+// it fills, so that a large k costs nothing while few rows exist. One thread.
+template <typename T>
 class NearestHeap {
  public:
   explicit NearestHeap(size_t k) : k_(k) {}
 
   // What a candidate must be below to matter.
-  Candidate bound() const { return heap_.size() < k_ ? std::numeric_limits<Candidate>::max() : heap_.front(); }
+  T bound() const { return heap_.size() < k_ ? Farthest() : heap_.front(); }
 
   // k is at least 1; flags of the candidate are zero.
-  void Add(Candidate candidate) {
-    if (candidate >= bound()) {
+  void Add(T candidate) {
+    if (!(candidate < bound())) {
       return;
     }
     if (heap_.size() == k_) {
@@ -37,15 +40,25 @@ class NearestHeap {
     std::vector<Neighbor> nearest;
     nearest.reserve(std::min(k, heap_.size()));
     for (size_t i = 0; i < heap_.size() && i < k; ++i) {
-      nearest.push_back(NeighborOf(heap_[i]));
+      nearest.push_back(AsNeighbor(heap_[i]));
     }
     heap_.clear();
     return nearest;
   }
 
  private:
+  static T Farthest() {
+    if constexpr (std::is_same_v<T, Candidate>) {
+      return std::numeric_limits<Candidate>::max();
+    } else {
+      return {std::numeric_limits<double>::infinity(), std::numeric_limits<LocalId>::max()};
+    }
+  }
+  static Neighbor AsNeighbor(Candidate candidate) { return NeighborOf(candidate); }
+  static Neighbor AsNeighbor(const Neighbor& neighbor) { return neighbor; }
+
   const size_t k_;
-  std::vector<Candidate> heap_;
+  std::vector<T> heap_;
 };
 
 }  // namespace longbow::index

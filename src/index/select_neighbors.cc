@@ -16,7 +16,7 @@ constexpr size_t kBatch = 4;  // what a kernel measures at once; then there may 
 constexpr size_t kCopiesMax = 3;
 
 bool SameVector(const VectorRows& rows, LocalId a, LocalId b) {
-  return std::memcmp(rows.row(a), rows.row(b), rows.dimension() * sizeof(float)) == 0;
+  return std::memcmp(rows.bytes(a), rows.bytes(b), rows.row_bytes()) == 0;
 }
 
 bool IsOccluded(const VectorRows& rows, const Neighbor& candidate, const std::vector<LinkCandidate>& kept) {

@@ -7,13 +7,14 @@
 
 #include "base/cancellation.h"
 #include "base/status.h"
+#include "index/typed_query.h"
 
 namespace longbow::index {
 
 using LocalId = uint32_t;  // row within a segment, from 0
 
 struct Neighbor {
-  float distance = 0;  // as model/metric.h: smaller is nearer
+  double distance = 0;  // as model/metric.h: smaller is nearer
   LocalId id = 0;
 
   // Nearest first; equal distances by lower id, so that results are deterministic.
@@ -67,9 +68,10 @@ class VectorIndex {
  public:
   virtual ~VectorIndex() = default;
 
-  // At most k rows that the filter contains, nearest first. `query`: [dimension] float32. Approximate indexes may
-  // return fewer than k although k exist: the caller decides what to do then. Errors: CANCELLED, DEADLINE_EXCEEDED.
-  virtual Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const = 0;
+  // At most k rows that the filter contains, nearest first. `query`: [dimension], made for the rows' type. Approximate
+  // indexes may return fewer than k although k exist: the caller decides what to do then. Errors: CANCELLED,
+  // DEADLINE_EXCEEDED.
+  virtual Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const = 0;
 };
 
 }  // namespace longbow::index

@@ -49,7 +49,7 @@ TEST(QueryDistance, FollowsTheMetric) {
     EXPECT_EQ(distance.To(2), metric == Metric::kL2 ? 9.0f : metric == Metric::kCosine ? 1.0f : 0.0f);
     EXPECT_EQ(QueryDistance(*rows, LocalId{1}).To(0), distance.To(0));
     EXPECT_EQ(QueryDistance(*rows, LocalId{0}).To(1), distance.To(0));
-    float range[3];
+    double range[3];
     distance.ToRange(0, 3, range);
     for (LocalId id = 0; id < 3; ++id) {
       EXPECT_EQ(range[id], distance.To(id));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/predicate.h"
+#include "model/query_vector.h"
 
 namespace longbow {
 
@@ -20,9 +21,9 @@ enum class VectorFormat { kFloat32, kFloat16, kQuantized };
 
 struct SearchRequest {
   std::string collection;
-  std::vector<std::vector<float>> vectors;  // one search each; complex vectors interleaved re, im
-  int64_t k = 10;                           // checked by the engine: 1 ..= limits::kSearchKMax
-  uint32_t ef = 0;                          // beam width of the graph search; 0 = the collection's default
+  std::vector<QueryVector> vectors;  // one search each; complex vectors interleaved re, im
+  int64_t k = 10;                    // checked by the engine: 1 ..= limits::kSearchKMax
+  uint32_t ef = 0;                   // beam width of the graph search; 0 = the collection's default
   Predicate filter;
   std::string text_query;
   double alpha = 1.0;  // weight of the dense part in hybrid search

@@ -188,18 +188,18 @@ void CheckCopy(T (*convert)(int)) {
   const auto rows = Batch({{"vector", Lists(child, 3)}});
   const CollectionSchema schema = SchemaFor(*rows);
   for (const auto& [offset, length] : std::vector<std::pair<int64_t, int64_t>>{{0, 10}, {1, 9}, {4, 3}, {10, 0}}) {
-    std::vector<float> out(static_cast<size_t>(length) * 3 + 1, -1.0f);
+    std::vector<T> out(static_cast<size_t>(length) * 3 + 1, convert(99));
     const auto slice = rows->Slice(offset, length);
     ASSERT_TRUE(ValidateRows(schema, *slice).ok());
     ASSERT_TRUE(CopyVectors(schema, *slice, out.data()).ok());
     for (int64_t i = 0; i < length * 3; ++i) {
-      EXPECT_EQ(out[static_cast<size_t>(i)], static_cast<float>(1 + offset * 3 + i));
+      EXPECT_EQ(out[static_cast<size_t>(i)], convert(static_cast<int>(1 + offset * 3 + i)));
     }
-    EXPECT_EQ(out.back(), -1.0f);
+    EXPECT_EQ(out.back(), convert(99));
   }
 }
 
-TEST(CopyVectors, ReadsEveryElementTypeAndRespectsSlices) {
+TEST(CopyVectors, KeepsEveryElementTypeAndRespectsSlices) {
   CheckCopy<arrow::FloatBuilder, float>([](int i) { return static_cast<float>(i); });
   CheckCopy<arrow::DoubleBuilder, double>([](int i) { return static_cast<double>(i); });
   CheckCopy<arrow::HalfFloatBuilder, uint16_t>(

@@ -15,6 +15,8 @@ namespace longbow {
 namespace {
 
 constexpr char kMetricKey[] = "longbow.metric";
+constexpr char kVectorTypeKey[] = "longbow.vector_type";
+constexpr char kComplexKey[] = "longbow.complex";
 
 std::string Quoted(const std::string& name) { return "\"" + name + "\""; }
 
@@ -69,23 +71,85 @@ Status CheckId(const arrow::Field& field) {
                          " cannot be an id: use an integer type, utf8 or large_utf8");
 }
 
-bool IsVectorElement(arrow::Type::type type) { return arrow::is_integer(type) || arrow::is_floating(type); }
+// What the client says about its vectors: at the column, else at the schema.
+std::string Mark(const arrow::Schema& schema, const arrow::Field& field, const char* key) {
+  for (const auto& metadata : {field.metadata(), schema.metadata()}) {
+    if (const int at = metadata == nullptr ? -1 : metadata->FindKey(key); at >= 0) {
+      return metadata->value(at);
+    }
+  }
+  return {};
+}
 
-// Values per row of a vector column.
-Result<uint32_t> DimensionOf(const arrow::Field& field) {
+std::optional<ElementType> ElementOf(arrow::Type::type type) {
+  switch (type) {
+    case arrow::Type::HALF_FLOAT:
+      return ElementType::kFloat16;
+    case arrow::Type::FLOAT:
+      return ElementType::kFloat32;
+    case arrow::Type::DOUBLE:
+      return ElementType::kFloat64;
+    case arrow::Type::INT8:
+      return ElementType::kInt8;
+    case arrow::Type::UINT8:
+      return ElementType::kUInt8;
+    case arrow::Type::INT16:
+      return ElementType::kInt16;
+    case arrow::Type::UINT16:
+      return ElementType::kUInt16;
+    case arrow::Type::INT32:
+      return ElementType::kInt32;
+    case arrow::Type::UINT32:
+      return ElementType::kUInt32;
+    case arrow::Type::INT64:
+      return ElementType::kInt64;
+    case arrow::Type::UINT64:
+      return ElementType::kUInt64;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Sets dimension and element from the vector column.
+Status ReadVectorColumn(CollectionSchema* schema) {
+  const arrow::Field& field = *schema->columns->field(schema->vector_column);
   const std::string what =
       "column " + Quoted(field.name()) + " of type " + TypeName(*field.type()) + " cannot hold vectors: ";
   if (field.type()->id() != arrow::Type::FIXED_SIZE_LIST) {
     return InvalidArgument(what + "FixedSizeList is needed, for example fixed_size_list<item: float32>[384]");
   }
   const auto& list = static_cast<const arrow::FixedSizeListType&>(*field.type());
-  if (!IsVectorElement(list.value_type()->id())) {
+  const std::optional<ElementType> element = ElementOf(list.value_type()->id());
+  if (!element) {
     return InvalidArgument(what + "elements must be float16, float32, float64 or an integer type of 8 to 64 bits");
   }
   if (list.list_size() < 1 || static_cast<uint32_t>(list.list_size()) > limits::kDimensionMax) {
     return InvalidArgument(what + "dimension must be 1 to " + std::to_string(limits::kDimensionMax));
   }
-  return static_cast<uint32_t>(list.list_size());
+  schema->dimension = static_cast<uint32_t>(list.list_size());
+  schema->element = *element;
+  // Arrow has no such type; its bits travel as uint16.
+  if (*element == ElementType::kUInt16 && Mark(*schema->columns, field, kVectorTypeKey) == "bfloat16") {
+    schema->element = ElementType::kBFloat16;
+  }
+  const bool is_float = *element == ElementType::kFloat32 || *element == ElementType::kFloat64;
+  if (is_float && Mark(*schema->columns, field, kComplexKey) == "true" && schema->dimension % 2 != 0) {
+    return InvalidArgument(what +
+                           "longbow.complex says that real and imaginary parts alternate, so the list size must " +
+                           "be even, got " + std::to_string(schema->dimension));
+  }
+  return {};
+}
+
+Status CheckMetricOfElements(const CollectionSchema& schema) {
+  if (!IsBitMetric(schema.metric) || schema.vector_column < 0 || schema.element == ElementType::kUInt8) {
+    return {};
+  }
+  return InvalidArgument(
+      "longbow.metric=" + std::string(MetricName(schema.metric)) +
+      " compares packed bits, eight to an element: the vector column must be a FixedSizeList of uint8, "
+      "got " +
+      TypeName(*schema.columns->field(schema.vector_column)->type()));
 }
 
 // `vector`, else `embedding`, else -1.
@@ -181,11 +245,12 @@ Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow
   }
   result.vector_column = VectorColumnOf(*schema);
   if (result.vector_column >= 0) {
-    LB_ASSIGN(result.dimension, DimensionOf(*schema->field(result.vector_column)));
+    LB_TRY(ReadVectorColumn(&result));
   }
   LB_TRY(CheckColumns(*schema));  // after the roles, whose messages say more
   LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(*schema));
   result.metric = metric.value_or(Metric::kL2);
+  LB_TRY(CheckMetricOfElements(result));
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "model/element_type.h"
 #include "model/metric.h"
 #include "model/row_key.h"
 
@@ -24,10 +25,11 @@ struct CollectionSchema {
   int id_column = -1;                      // -1: rows are known by their ordinal only
   int vector_column = -1;                  // -1: a plain table, not searchable
   uint32_t dimension = 0;                  // values per row in the vector column (2 x logical dimension for complex)
+  ElementType element = ElementType::kFloat32;  // of those values: the parts of complex numbers, bfloat16 in uint16
   Metric metric = Metric::kL2;
 
-  // INVALID_ARGUMENT for an unusable id or vector type, an unknown metric, a duplicate or over-long column name, a type
-  // that cannot be stored as Parquet.
+  // INVALID_ARGUMENT for an unusable id or vector type, an unknown metric or one that makes no sense for the elements,
+  // a duplicate or over-long column name, a type that cannot be stored as Parquet.
   static Result<CollectionSchema> FromArrow(const std::shared_ptr<arrow::Schema>& schema);
 
   // The schema after a put with `incoming` columns: new columns are added, missing ones (not id, not vector) allowed, a
@@ -47,7 +49,7 @@ Result<RowKey> ParseKey(const CollectionSchema& schema, const std::string& text)
 // What search results show for a row: the integer; the number a text id spells if it is one; else the ordinal.
 uint64_t ShownId(const RowKey& key, uint64_t ordinal);
 
-// Copies rows [0, n) of the vector column as float32 into out[n * dimension]. Any numeric element type.
-Status CopyVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, float* out);
+// Copies the vector column of n rows as it is: out: [n, dimension] of schema.element.
+Status CopyVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, void* out);
 
 }  // namespace longbow

@@ -4,6 +4,8 @@
 #include <arrow/extension_type.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/limits.h"
 #include "model/type_name.h"
 
@@ -36,16 +38,23 @@ void ExpectInvalid(const Status& status, const std::string& text) {
 }
 
 TEST(Metric, NamesRoundTripAndOthersAreRefused) {
-  for (const Metric metric : {Metric::kL2, Metric::kCosine, Metric::kInnerProduct}) {
+  for (const Metric metric :
+       {Metric::kL2, Metric::kCosine, Metric::kInnerProduct, Metric::kHamming, Metric::kJaccard}) {
     EXPECT_EQ(*ParseMetric(MetricName(metric)), metric);
   }
   EXPECT_EQ(MetricName(Metric::kL2), "euclidean");
   ExpectInvalid(ParseMetric("manhattan").status(),
-                "\"manhattan\": longbow.metric must be euclidean, cosine or dot_product");
+                "\"manhattan\": longbow.metric must be euclidean, cosine, dot_product, hamming or jaccard");
   EXPECT_FALSE(ParseMetric("").ok());
   EXPECT_FLOAT_EQ(ScoreOfDistance(Metric::kL2, 9.0f), 0.25f);
   EXPECT_FLOAT_EQ(ScoreOfDistance(Metric::kCosine, 0.25f), 0.75f);
   EXPECT_FLOAT_EQ(ScoreOfDistance(Metric::kInnerProduct, -3.0f), 3.0f);
+  EXPECT_FLOAT_EQ(ScoreOfDistance(Metric::kHamming, 3), 0.25f);
+  EXPECT_FLOAT_EQ(ScoreOfDistance(Metric::kJaccard, 0.25), 0.75f);
+  // The product of two vectors of int64 at the edges of their range is more than a float32 score can say.
+  EXPECT_EQ(ScoreOfDistance(Metric::kInnerProduct, -0x1p140), std::numeric_limits<float>::max());
+  EXPECT_EQ(ScoreOfDistance(Metric::kInnerProduct, 0x1p140), std::numeric_limits<float>::lowest());
+  EXPECT_GT(ScoreOfDistance(Metric::kL2, 0x1p144), 0.0f);
 }
 
 TEST(TypeName, SpellsTypesAsClientsKnowThem) {
@@ -87,6 +96,26 @@ TEST(FromArrow, AcceptsEveryIdAndElementType) {
   }
 }
 
+TEST(FromArrow, MarksSayWhatArrowHasNoTypeFor) {
+  const auto element = [](const std::shared_ptr<arrow::Field>& field, const std::string& key, const std::string& value,
+                          bool at_field) {
+    const auto marks = arrow::key_value_metadata({key}, {value});
+    auto schema = at_field ? arrow::schema({field->WithMetadata(marks)}) : arrow::schema({field}, marks);
+    auto result = CollectionSchema::FromArrow(schema);
+    EXPECT_TRUE(result.ok()) << result.status().ToString();
+    return result.ok() ? result->element : ElementType::kFloat32;
+  };
+  for (const bool at_field : {true, false}) {
+    EXPECT_EQ(element(Vector(4, arrow::uint16()), "longbow.vector_type", "bfloat16", at_field), ElementType::kBFloat16);
+    EXPECT_EQ(element(Vector(4, arrow::uint16()), "longbow.vector_type", "uint16", at_field), ElementType::kUInt16);
+    EXPECT_EQ(element(Vector(4, arrow::int8()), "longbow.vector_type", "bfloat16", at_field), ElementType::kInt8);
+    EXPECT_EQ(element(Vector(4, arrow::float64()), "longbow.complex", "true", at_field), ElementType::kFloat64);
+  }
+  const auto complex = arrow::key_value_metadata({"longbow.complex"}, {"true"});
+  ExpectInvalid(CollectionSchema::FromArrow(arrow::schema({Vector(5)}, complex)).status(),
+                "the list size must be even");
+}
+
 TEST(FromArrow, RefusesUnusableRoles) {
   const auto refuse = [](Fields fields, const std::string& text, const std::string& metric = {}) {
     ExpectInvalid(CollectionSchema::FromArrow(SchemaOf(std::move(fields), metric)).status(), text);
@@ -99,7 +128,9 @@ TEST(FromArrow, RefusesUnusableRoles) {
   refuse({Vector(4, arrow::boolean())}, "elements must be");
   refuse({Vector(0)}, "dimension must be 1 to 65536");
   refuse({Vector(65'537)}, "dimension must be 1 to 65536");
-  refuse({Vector()}, "unknown metric \"hamming\"", "hamming");
+  refuse({Vector()}, "unknown metric \"manhattan\"", "manhattan");
+  refuse({Vector()}, "longbow.metric=hamming compares packed bits", "hamming");
+  refuse({Vector(4, arrow::int8())}, "must be a FixedSizeList of uint8, got fixed_size_list<item: int8>[4]", "jaccard");
 }
 
 TEST(FromArrow, RefusesUnusableColumnLists) {

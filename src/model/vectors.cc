@@ -1,4 +1,4 @@
-// Reading the vector column: its elements as plain memory, as float32, and checked for values that are no numbers.
+// Reading the vector column: its elements as plain memory, copied, and checked for values that are no numbers.
 #include "model/vectors.h"
 
 #include <arrow/array.h>
@@ -10,7 +10,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "model/float16.h"
 #include "model/type_name.h"
 
 namespace longbow {
@@ -32,21 +31,6 @@ int64_t FirstBad(const T* values, int64_t count, IsBad is_bad) {
     }
   }
   return -1;
-}
-
-template <typename T>
-void Convert(const VectorElements& elements, float* out) {
-  const auto* in = static_cast<const T*>(elements.data);
-  for (int64_t i = 0; i < elements.count; ++i) {
-    out[i] = static_cast<float>(in[i]);
-  }
-}
-
-void ConvertHalf(const VectorElements& elements, float* out) {
-  const auto* in = static_cast<const uint16_t*>(elements.data);
-  for (int64_t i = 0; i < elements.count; ++i) {
-    out[i] = FloatFromHalf(in[i]);
-  }
 }
 
 }  // namespace
@@ -77,7 +61,7 @@ Result<VectorElements> ElementsOf(const CollectionSchema& schema, const arrow::R
   const int64_t width_bytes = type.bit_width() / 8;
   const int64_t first = values.offset() + list.value_offset(0);
   VectorElements elements;
-  elements.type = values.type_id();
+  elements.type = schema.element;
   elements.first_in_values = list.value_offset(0);
   elements.count = list.length() * expected.list_size();
   elements.data = elements.count == 0 ? nullptr : values.data()->buffers[1]->data() + first * width_bytes;
@@ -87,14 +71,17 @@ Result<VectorElements> ElementsOf(const CollectionSchema& schema, const arrow::R
 
 int64_t FirstNotFinite(const VectorElements& elements) {
   switch (elements.type) {
-    case arrow::Type::HALF_FLOAT:
+    case ElementType::kFloat16:
       return FirstBad(static_cast<const uint16_t*>(elements.data), elements.count,
                       [](uint16_t bits) -> uint32_t { return (bits & 0x7c00) == 0x7c00; });
-    case arrow::Type::FLOAT:
+    case ElementType::kBFloat16:
+      return FirstBad(static_cast<const uint16_t*>(elements.data), elements.count,
+                      [](uint16_t bits) -> uint32_t { return (bits & 0x7f80) == 0x7f80; });
+    case ElementType::kFloat32:
       // As bits: an exponent of all ones is infinity or NaN, whatever the compiler assumes of floats.
       return FirstBad(static_cast<const uint32_t*>(elements.data), elements.count,
                       [](uint32_t bits) -> uint32_t { return (bits & 0x7f800000u) == 0x7f800000u; });
-    case arrow::Type::DOUBLE:
+    case ElementType::kFloat64:
       return FirstBad(static_cast<const double*>(elements.data), elements.count,
                       [](double value) -> uint32_t { return !(std::fabs(value) <= FLT_MAX); });
     default:
@@ -102,46 +89,10 @@ int64_t FirstNotFinite(const VectorElements& elements) {
   }
 }
 
-Status CopyVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, float* out) {
+Status CopyVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, void* out) {
   LB_ASSIGN(const VectorElements elements, ElementsOf(schema, rows));
-  switch (elements.type) {
-    case arrow::Type::HALF_FLOAT:
-      ConvertHalf(elements, out);
-      break;
-    case arrow::Type::FLOAT:
-      if (elements.count > 0) {
-        std::memcpy(out, elements.data, static_cast<size_t>(elements.count) * sizeof(float));
-      }
-      break;
-    case arrow::Type::DOUBLE:
-      Convert<double>(elements, out);
-      break;
-    case arrow::Type::INT8:
-      Convert<int8_t>(elements, out);
-      break;
-    case arrow::Type::UINT8:
-      Convert<uint8_t>(elements, out);
-      break;
-    case arrow::Type::INT16:
-      Convert<int16_t>(elements, out);
-      break;
-    case arrow::Type::UINT16:
-      Convert<uint16_t>(elements, out);
-      break;
-    case arrow::Type::INT32:
-      Convert<int32_t>(elements, out);
-      break;
-    case arrow::Type::UINT32:
-      Convert<uint32_t>(elements, out);
-      break;
-    case arrow::Type::INT64:
-      Convert<int64_t>(elements, out);
-      break;
-    case arrow::Type::UINT64:
-      Convert<uint64_t>(elements, out);
-      break;
-    default:
-      return Internal("vector column with elements of type id " + std::to_string(elements.type));
+  if (elements.count > 0) {
+    std::memcpy(out, elements.data, static_cast<size_t>(elements.count) * ElementSizeBytes(elements.type));
   }
   return {};
 }

@@ -13,7 +13,7 @@ namespace longbow {
 
 // [rows, dimension] row-major elements of one type, valid while `list` lives.
 struct VectorElements {
-  arrow::Type::type type = arrow::Type::NA;
+  ElementType type = ElementType::kFloat32;
   const void* data = nullptr;   // null if count is 0
   int64_t count = 0;            // rows x dimension
   int64_t first_in_values = 0;  // where they begin in the list's child array
@@ -23,7 +23,8 @@ struct VectorElements {
 // INVALID_ARGUMENT: no such column, other element type, other dimension.
 Result<VectorElements> ElementsOf(const CollectionSchema& schema, const arrow::RecordBatch& rows);
 
-// Index of the first element that is NaN, infinite or (float64) beyond the range of float32; -1 if all are fine.
+// Index of the first element that is NaN, infinite or (float64, bfloat16) beyond the range of float32; -1 if all are
+// fine.
 int64_t FirstNotFinite(const VectorElements& elements);
 
 }  // namespace longbow

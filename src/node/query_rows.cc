@@ -39,8 +39,8 @@ Result<ArrayPtr> IntegersOf(const arrow::RecordBatch& rows, const std::string& n
   return ColumnAs(rows, name, arrow::int64());
 }
 
-// The values of the list in one row, as float32.
-Result<std::vector<float>> VectorAt(const arrow::Array& lists, int64_t row) {
+// The values of the list in one row, exactly.
+Result<QueryVector> VectorAt(const arrow::Array& lists, int64_t row) {
   ArrayPtr values;
   if (lists.type_id() == arrow::Type::FIXED_SIZE_LIST) {
     values = static_cast<const arrow::FixedSizeListArray&>(lists).value_slice(row);
@@ -49,18 +49,31 @@ Result<std::vector<float>> VectorAt(const arrow::Array& lists, int64_t row) {
   } else {
     return InvalidArgument("unsupported query_vector type: " + lists.type()->ToString());
   }
-  if (!arrow::is_integer(values->type_id()) && !arrow::is_floating(values->type_id())) {
+  const arrow::Type::type type = values->type_id();
+  if (!arrow::is_integer(type) && !arrow::is_floating(type)) {
     return InvalidArgument("unsupported query_vector type: " + lists.type()->ToString());
   }
   if (values->null_count() > 0) {
     return InvalidArgument("column 'query_vector' holds nulls");
   }
-  const auto floats = arrow::compute::Cast(*values, arrow::float32(), arrow::compute::CastOptions::Unsafe());
-  if (!floats.ok()) {
+  const auto as = arrow::is_floating(type)         ? arrow::float64()
+                  : arrow::is_signed_integer(type) ? arrow::int64()
+                                                   : arrow::uint64();
+  const auto cast = arrow::compute::Cast(*values, as);  // widens: nothing is lost
+  if (!cast.ok()) {
     return InvalidArgument("unsupported query_vector type: " + lists.type()->ToString());
   }
-  const auto& array = static_cast<const arrow::FloatArray&>(**floats);
-  return std::vector<float>(array.raw_values(), array.raw_values() + array.length());
+  QueryVector query;
+  for (int64_t i = 0; i < values->length(); ++i) {
+    if (as->id() == arrow::Type::DOUBLE) {
+      query.Add(static_cast<const arrow::DoubleArray&>(**cast).Value(i));
+    } else if (as->id() == arrow::Type::INT64) {
+      query.Add(static_cast<const arrow::Int64Array&>(**cast).Value(i));
+    } else {
+      query.Add(static_cast<const arrow::UInt64Array&>(**cast).Value(i));
+    }
+  }
+  return query;
 }
 
 }  // namespace
@@ -93,7 +106,7 @@ Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows) {
       const int64_t ef = static_cast<const arrow::Int64Array&>(*efs).Value(row);
       request.ef = ef <= 0 ? 0 : static_cast<uint32_t>(std::min<int64_t>(ef, UINT32_MAX));
     }
-    LB_ASSIGN(std::vector<float> query, VectorAt(*vectors, row));
+    LB_ASSIGN(QueryVector query, VectorAt(*vectors, row));
     request.vectors.push_back(std::move(query));
   }
   return requests;

@@ -35,27 +35,44 @@ void ReadName(JsonReader& reader, std::string_view first, std::string_view alias
   CheckName(reader, first, *name);
 }
 
-void ReadVector(JsonReader& reader, const Element& element, std::vector<float>* vector) {
+// Whole numbers stay what they are, whatever their size. Returns what is wrong with any other.
+std::string AddNumber(const Element& value, QueryVector* vector) {
+  double number = 0;
+  switch (value.type()) {
+    case simdjson::dom::element_type::INT64:
+      vector->Add(int64_t{value.get_int64().value_unsafe()});
+      return {};
+    case simdjson::dom::element_type::UINT64:
+      vector->Add(uint64_t{value.get_uint64().value_unsafe()});
+      return {};
+    default:
+      if (value.get_double().get(number) != simdjson::SUCCESS) {
+        return "no number";
+      }
+      if (!(std::fabs(number) <= FLT_MAX)) {
+        return "beyond the range of float32";
+      }
+      vector->Add(number);
+      return {};
+  }
+}
+
+void ReadVector(JsonReader& reader, const Element& element, QueryVector* vector) {
   simdjson::dom::array array;
   if (element.get_array().get(array) != simdjson::SUCCESS) {
     return reader.Fail("a vector must be an array of numbers");
   }
   for (const Element& value : array) {
-    double number = 0;
-    if (value.get_double().get(number) != simdjson::SUCCESS) {
-      return reader.Fail("element " + std::to_string(vector->size()) + " of a vector is no number");
-    }
-    if (!(std::fabs(number) <= FLT_MAX)) {
-      return reader.Fail("element " + std::to_string(vector->size()) + " of a vector is beyond the range of float32");
-    }
     if (vector->size() == limits::kDimensionMax) {
       return reader.Fail("a vector has more than " + std::to_string(limits::kDimensionMax) + " elements");
     }
-    vector->push_back(static_cast<float>(number));
+    if (const std::string wrong = AddNumber(value, vector); !wrong.empty()) {
+      return reader.Fail("element " + std::to_string(vector->size()) + " of a vector is " + wrong);
+    }
   }
 }
 
-void ReadVectors(JsonReader& reader, std::vector<std::vector<float>>* vectors) {
+void ReadVectors(JsonReader& reader, std::vector<QueryVector>* vectors) {
   if (const auto vector = reader.Find("vector")) {
     ReadVector(reader, *vector, &vectors->emplace_back());
     if (vectors->back().empty()) {

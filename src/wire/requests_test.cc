@@ -109,7 +109,7 @@ TEST(ParseTicket, Searches) {
       "filters":[{"field":"a","op":"eq","value":1}]}})");
   EXPECT_EQ(search.collection, "ds");
   ASSERT_EQ(search.vectors.size(), 1u);
-  EXPECT_EQ(search.vectors[0], (std::vector<float>{0.5f, 2.0f, -0.3f, 100.0f}));
+  EXPECT_EQ(search.vectors[0].numbers(), (std::vector<double>{0.5, 2.0, -0.3, 100.0}));
   EXPECT_EQ(search.k, 7);
   EXPECT_EQ(search.ef, 200u);
   EXPECT_EQ(search.text_query, "fox");
@@ -152,7 +152,11 @@ TEST(ParseSearch, LimitsAndExplain) {
 TEST(ParseSearch, BatchesKeepTheirOrder) {
   const auto search = ParseSearch(R"({"dataset":"ds","vectors":[[3,4],[5,6]],"vector":[1,2],"k":"12"})");
   ASSERT_TRUE(search.ok()) << search.status().ToString();
-  EXPECT_EQ(search->vectors, (std::vector<std::vector<float>>{{1, 2}, {3, 4}, {5, 6}}));
+  ASSERT_EQ(search->vectors.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    const double first = 2.0 * static_cast<double>(i) + 1;
+    EXPECT_EQ(search->vectors[i].numbers(), (std::vector<double>{first, first + 1}));
+  }
   EXPECT_EQ(search->k, 12);
   EXPECT_EQ(ParseSearch(R"({"k":3.0})")->k, 3);
   EXPECT_EQ(ParseSearch(R"({"k":-5})")->k, -5);  // the engine says what is wrong with it

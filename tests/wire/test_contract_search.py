@@ -297,30 +297,10 @@ def test_hybrid_search_is_refused_in_words(raw, loaded, points):
 # --- exchange ---
 
 
-def exchange_query(name: str, vector: np.ndarray, **columns) -> pa.RecordBatch:
-    return pa.record_batch({"dataset": [name], "query_vector": fc.vector_array(vector.reshape(1, -1)), **columns})
-
-
-def exchange_ids(raw, query: pa.RecordBatch) -> list[int]:
-    import io
-
-    from raw_flight import fields
-
-    answer = raw.exchange_search(query).expect("OK")
-    stream = io.BytesIO()
-    for message in answer.messages:
-        parts = fields(message)
-        header, body = parts[2][0], parts.get(1000, [b""])[0]
-        stream.write(b"\xff\xff\xff\xff" + len(header).to_bytes(4, "little") + header + body)
-    stream.write(b"\xff\xff\xff\xff\0\0\0\0")
-    stream.seek(0)
-    return pa.ipc.open_stream(stream).read_all()["id"].to_pylist()
-
-
 def test_exchange_search(raw, loaded, points):
-    query = exchange_query(loaded, points[3], k=pa.array([4], pa.int32()), ef=pa.array([100], pa.int32()))
-    assert exchange_ids(raw, query) == fc.nearest(points, points[3], 4)
-    assert len(exchange_ids(raw, exchange_query(loaded, points[3]))) == 10, "k is 10 by default"
+    query = fc.exchange_query(loaded, points[3], k=pa.array([4], pa.int32()), ef=pa.array([100], pa.int32()))
+    assert fc.exchange_ids(raw, query) == fc.nearest(points, points[3], 4)
+    assert len(fc.exchange_ids(raw, fc.exchange_query(loaded, points[3]))) == 10, "k is 10 by default"
     as_list = pa.record_batch(
         {
             "dataset": [loaded],
@@ -328,20 +308,20 @@ def test_exchange_search(raw, loaded, points):
             "query_vector": pa.array([points[3].tolist()], pa.list_(pa.float32())),
         }
     )
-    assert exchange_ids(raw, as_list) == fc.nearest(points, points[3], 2)
+    assert fc.exchange_ids(raw, as_list) == fc.nearest(points, points[3], 2)
 
 
 def test_exchange_search_errors(raw, client, loaded, points):
     fc.put(client, loaded + "_plain", pa.table({"a": [1]}))
-    query = exchange_query(loaded, points[3])
+    query = fc.exchange_query(loaded, points[3])
     raw.exchange_search(query.drop_columns(["dataset"])).expect("INVALID_ARGUMENT", "missing 'dataset' column")
     raw.exchange_search(query.drop_columns(["query_vector"])).expect(
         "INVALID_ARGUMENT", "missing 'query_vector' column"
     )
     raw.exchange_search(query.slice(0, 0)).expect("INVALID_ARGUMENT", "empty search request")
-    raw.exchange_search(exchange_query("nope", points[3])).expect("NOT_FOUND", "nope")
-    raw.exchange_search(exchange_query(loaded, points[3][:5])).expect("INVALID_ARGUMENT", "dimension mismatch")
-    raw.exchange_search(exchange_query(loaded + "_plain", points[3])).expect(
+    raw.exchange_search(fc.exchange_query("nope", points[3])).expect("NOT_FOUND", "nope")
+    raw.exchange_search(fc.exchange_query(loaded, points[3][:5])).expect("INVALID_ARGUMENT", "dimension mismatch")
+    raw.exchange_search(fc.exchange_query(loaded + "_plain", points[3])).expect(
         "FAILED_PRECONDITION", "dataset has no index"
     )
     text = pa.record_batch({"dataset": [loaded], "query_vector": ["not a vector"]})

@@ -21,7 +21,7 @@ from ._errors import InvalidRequestError
 from ._limits import DIMENSION_MAX, check_name
 
 BATCH_BYTES: Final = 6 << 20
-METRICS: Final = ("euclidean", "cosine", "dot_product")
+METRICS: Final = ("euclidean", "cosine", "dot_product", "hamming", "jaccard")
 ID: Final = "id"
 VECTOR: Final = "vector"
 
