@@ -23,6 +23,7 @@ class QueryVector {
   QueryVector(const std::vector<float>& numbers) : numbers_(numbers.begin(), numbers.end()) {}
   QueryVector(std::vector<double> numbers) : numbers_(std::move(numbers)) {}
   QueryVector(std::initializer_list<double> numbers) : numbers_(numbers) {}
+  QueryVector(const float* begin, const float* end) : numbers_(begin, end) {}
 
   void Add(double number) { numbers_.push_back(number); }
   void Add(int64_t number);

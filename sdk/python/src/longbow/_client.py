@@ -124,7 +124,8 @@ class LongbowClient:
         data    list of dicts · dict of columns · NumPy array [n, dimension] · PyArrow Table, RecordBatch or
                 RecordBatchReader · pandas or Polars DataFrame · anything with `__arrow_c_stream__`
         ids     [n] ints or texts, with a NumPy array only
-        metric  "euclidean" (default), "cosine", "dot_product" or, for packed bits in uint8, "hamming" or "jaccard"; counts in a dataset's first insert
+        metric  "euclidean" (default), "cosine", "dot_product" or, for packed bits in uint8, "hamming" or "jaccard";
+                counts in a dataset's first insert
 
         Lists of floats become vectors of float32; dicts inside a column become JSON text. Rows without an id column are
         known by their position and always added. Data in memory is checked wholly before anything is sent; a
