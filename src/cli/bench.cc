@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/suggest.h"
 #include "cli/bench_index.h"
+#include "cli/bench_kernels.h"
 #include "cli/bench_options.h"
 #include "kernels/dispatch.h"
 
@@ -18,13 +19,15 @@ constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 
-constexpr std::string_view kBenchmarks[] = {"index"};
+constexpr std::string_view kBenchmarks[] = {"index", "kernels"};
 
 constexpr char kHelp[] = R"(longbow bench index: recall, speed, build cost and memory of an index on .npy files
+longbow bench kernels: every distance kernel of this machine beside the limit of its memory
 
   longbow bench index --base B.npy --query Q.npy --metric ip|l2|cosine [options]
+  longbow bench kernels [--dimension N]
 
-Options:
+Options of bench index:
 )";
 
 int Fail(int exit_status, std::string_view message) {
@@ -65,14 +68,15 @@ int RunBench(std::span<const std::string> arguments) {
     return kExitOk;
   }
   if (arguments.empty()) {
-    return Fail(kExitUsage, "which benchmark? index");
+    return Fail(kExitUsage, "which benchmark? index, kernels");
   }
-  if (arguments.front() != "index") {
+  if (std::ranges::find(kBenchmarks, arguments.front()) == std::end(kBenchmarks)) {
     const std::string near = Nearest(arguments.front(), kBenchmarks);
     return Fail(kExitUsage, "unknown benchmark '" + arguments.front() + "'" +
-                                (near.empty() ? "" : "; did you mean '" + near + "'?") + " (index)");
+                                (near.empty() ? "" : "; did you mean '" + near + "'?") + " (index, kernels)");
   }
-  const Result<std::string> table = MeasureIndex(arguments.subspan(1));
+  const auto measure = arguments.front() == "index" ? MeasureIndex : BenchKernels;
+  const Result<std::string> table = measure(arguments.subspan(1));
   if (!table.ok()) {
     return FailWith(table.status());
   }
