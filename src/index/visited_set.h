@@ -15,6 +15,15 @@ class VisitedSet {
  public:
   explicit VisitedSet(uint32_t rows) : words_(rows / 64 + 1) {}
 
+  // Room for rows below `rows`; only while nothing is marked.
+  void Reserve(uint32_t rows) {
+    if (words_.size() < rows / 64 + 1) {
+      words_.resize(rows / 64 + 1);
+    }
+  }
+
+  bool Contains(LocalId id) const { return ((words_[id >> 6] >> (id & 63)) & 1) != 0; }
+
   // False if the row was marked before.
   bool Mark(LocalId id) {
     uint64_t& word = words_[id >> 6];

@@ -268,6 +268,18 @@ float QuantizeRow(const float* values, size_t dim, uint8_t* out) {
   return largest / 127.0f;
 }
 
+int32_t RowAsQuery(const uint8_t* row, size_t dim, int8_t* out) {
+  const __m128i offset = _mm_set1_epi8(static_cast<char>(0x80));
+  __m128i sum = _mm_setzero_si128();
+  for (size_t i = 0; i < dim; i += 16) {
+    const __m128i bytes = LoadHalf(row + i);
+    sum = _mm_add_epi64(sum, _mm_sad_epu8(bytes, _mm_setzero_si128()));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), _mm_xor_si128(bytes, offset));
+  }
+  const int64_t total = _mm_cvtsi128_si64(sum) + _mm_extract_epi64(sum, 1);
+  return static_cast<int32_t>(128 * (total - 128 * static_cast<int64_t>(dim)));
+}
+
 void DequantizeRow(const uint8_t* row, float scale, size_t dim, float* out) {
   for (size_t i = 0; i < dim; i += 8) {
     _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_set1_ps(scale), Widen(row + i)));
@@ -342,6 +354,7 @@ extern const GraphKernels kAvx2GraphKernels = {
     .pool_insert = PoolInsert,
     .rotate = Rotate,
     .quantize_row = QuantizeRow,
+    .row_as_query = RowAsQuery,
     .dequantize_row = DequantizeRow,
     .quantize_residual = QuantizeResidual,
     .make_tables = MakeTables,

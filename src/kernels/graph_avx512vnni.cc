@@ -283,6 +283,19 @@ float QuantizeRow(const float* values, size_t dim, uint8_t* out) {
   return largest / 127.0f;
 }
 
+int32_t RowAsQuery(const uint8_t* row, size_t dim, int8_t* out) {
+  const __m512i offset = _mm512_set1_epi8(static_cast<char>(0x80));
+  __m512i sum = _mm512_setzero_si512();
+  for (size_t i = 0; i < dim; i += 64) {
+    const __mmask64 mask = FirstBytes(dim - i);
+    const __m512i bytes = _mm512_maskz_loadu_epi8(mask, row + i);
+    sum = _mm512_add_epi64(sum, _mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+    _mm512_mask_storeu_epi8(out + i, mask, _mm512_xor_si512(bytes, offset));
+  }
+  const int64_t total = _mm512_reduce_add_epi64(sum);
+  return static_cast<int32_t>(128 * (total - 128 * static_cast<int64_t>(dim)));
+}
+
 void DequantizeRow(const uint8_t* row, float scale, size_t dim, float* out) {
   for (size_t i = 0; i < dim; i += 16) {
     _mm512_storeu_ps(out + i, _mm512_mul_ps(_mm512_set1_ps(scale), Widen(row + i, _mm512_set1_epi32(128))));
@@ -355,6 +368,7 @@ extern const GraphKernels kAvx512VnniGraphKernels = {
     .pool_insert = PoolInsertWide,
     .rotate = Rotate,
     .quantize_row = QuantizeRow,
+    .row_as_query = RowAsQuery,
     .dequantize_row = DequantizeRow,
     .quantize_residual = QuantizeResidual,
     .make_tables = MakeTables,

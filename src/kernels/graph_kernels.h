@@ -84,7 +84,7 @@ struct GraphKernels {
   // unsorted, as pool keys without flags; returns how many. NaN estimates are left out.
   size_t (*neighbor_keys)(const BlockShape* shape, const BlockQuery* query, const uint8_t* block, float node_key,
                           float threshold, uint64_t* out);
-  // Puts `count` fresh keys (sorted here, at most 48) into the sorted keys[0, size); there is room behind them, and
+  // Puts `count` fresh keys (sorted here, at most 64) into the sorted keys[0, size); there is room behind them, and
   // kPoolSentinels zeros before. Returns where the lowest of them went; size if count is 0.
   size_t (*pool_insert)(uint64_t* keys, size_t size, uint64_t* fresh, size_t count);
 
@@ -93,6 +93,8 @@ struct GraphKernels {
   void (*rotate)(float* values, const float* signs, size_t dim, size_t block);
   // out[i] = 128 + round(values[i] / scale), |..| <= 127; returns the scale, above 0.
   float (*quantize_row)(const float* values, size_t dim, uint8_t* out);
+  // out[i] = row[i] - 128: a row in the place of a query. Returns 128 * sum of out. For row bytes of 1 to 255.
+  int32_t (*row_as_query)(const uint8_t* row, size_t dim, int8_t* out);
   // out[i] = scale * (row[i] - 128).
   void (*dequantize_row)(const uint8_t* row, float scale, size_t dim, float* out);
   // out[i] = 128 + round(254 * (values[i] / scale - (row[i] - 128))), clamped to uint8: the second level of row.

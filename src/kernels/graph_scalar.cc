@@ -127,6 +127,15 @@ float QuantizeRow(const float* values, size_t dim, uint8_t* out) {
   return largest / 127.0f;
 }
 
+int32_t RowAsQuery(const uint8_t* row, size_t dim, int8_t* out) {
+  int32_t sum = 0;
+  for (size_t i = 0; i < dim; ++i) {
+    out[i] = static_cast<int8_t>(row[i] - 128);
+    sum += out[i];
+  }
+  return 128 * sum;
+}
+
 void DequantizeRow(const uint8_t* row, float scale, size_t dim, float* out) {
   for (size_t i = 0; i < dim; ++i) {
     out[i] = scale * static_cast<float>(row[i] - 128);
@@ -189,6 +198,7 @@ extern const GraphKernels kScalarGraphKernels = {
     .pool_insert = PoolInsert,
     .rotate = Rotate,
     .quantize_row = QuantizeRow,
+    .row_as_query = RowAsQuery,
     .dequantize_row = DequantizeRow,
     .quantize_residual = QuantizeResidual,
     .make_tables = MakeTables,

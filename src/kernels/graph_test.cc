@@ -226,6 +226,17 @@ TEST_P(GraphKernelsTest, RowsQuantizeAndComeBack) {
   EXPECT_EQ(row, std::vector<uint8_t>(16, 128));
 }
 
+TEST_P(GraphKernelsTest, RowsStandInForQueries) {
+  for (const size_t dim : kDims) {
+    const std::vector<uint8_t> row = Bytes(dim);
+    std::vector<int8_t> query(dim);
+    std::vector<int8_t> expected(dim);
+    EXPECT_EQ(fast().row_as_query(row.data(), dim, query.data()),
+              reference().row_as_query(row.data(), dim, expected.data()));
+    EXPECT_EQ(query, expected);
+  }
+}
+
 TEST_P(GraphKernelsTest, TablesHoldTheSignedSums) {
   for (const size_t dim : kDims) {
     const std::vector<float> values = Normal(dim);

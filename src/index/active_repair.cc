@@ -1,0 +1,229 @@
+// What keeps an active graph whole while rows die: lists without the dead, and no row that walks cannot reach.
+#include <algorithm>
+
+#include "index/active_graph.h"
+
+namespace longbow::index {
+namespace {
+
+constexpr size_t kRepairEf = 64;
+
+bool IsIn(const uint64_t* bitmap, LocalId id) { return ((bitmap[id >> 6] >> (id & 63)) & 1) != 0; }
+
+void SortDistinct(std::vector<Edge>& edges) {
+  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.id < b.id; });
+  edges.erase(std::unique(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.id == b.id; }),
+              edges.end());
+  std::sort(edges.begin(), edges.end());
+}
+
+}  // namespace
+
+// The rows that walks from the entry points can come to.
+class ActiveGraph::Reachable {
+ public:
+  explicit Reachable(const ActiveGraph& graph) : graph_(graph), bits_(graph.rows_->capacity() / 64 + 1) {
+    for (const LocalId id : graph.entries().ids) {
+      Spread(id);
+    }
+  }
+
+  bool Contains(LocalId id) const { return IsIn(bits_.data(), id); }
+
+  // The row can be reached now, and with it whatever it leads to.
+  void Spread(LocalId from) {
+    Add(from);
+    while (!frontier_.empty()) {
+      const LocalId id = frontier_.back();
+      frontier_.pop_back();
+      const uint32_t degree = graph_.links_->Degree(id);
+      for (uint32_t slot = 0; slot < degree; ++slot) {
+        Add(graph_.links_->At(id, slot));
+      }
+    }
+  }
+
+ private:
+  void Add(LocalId id) {
+    if (!Contains(id)) {
+      bits_[id >> 6] |= uint64_t{1} << (id & 63);
+      frontier_.push_back(id);
+    }
+  }
+
+  const ActiveGraph& graph_;
+  std::vector<uint64_t> bits_;
+  std::vector<LocalId> frontier_;
+};
+
+uint32_t ActiveGraph::UnlinkRow(const uint64_t* dead, LocalId id, Scratch& scratch) {
+  const SlackLinks::Lock lock(*links_, id);
+  const uint32_t degree = links_->Degree(id);
+  std::vector<Edge>& edges = scratch.edges;
+  edges.clear();
+  std::vector<LocalId> heirs;
+  for (uint32_t slot = 0; slot < degree; ++slot) {
+    const Edge edge = links_->EdgeAt(id, slot);
+    if (!IsIn(dead, edge.id)) {
+      edges.push_back(edge);
+      continue;
+    }
+    const uint32_t dead_degree = links_->Degree(edge.id);
+    for (uint32_t i = 0; i < dead_degree; ++i) {
+      const LocalId heir = links_->At(edge.id, i);
+      if (heir != id && !IsIn(dead, heir)) {
+        heirs.push_back(heir);
+      }
+    }
+  }
+  if (edges.size() == degree) {
+    return 0;
+  }
+  std::sort(heirs.begin(), heirs.end());
+  heirs.erase(std::unique(heirs.begin(), heirs.end()), heirs.end());
+  scratch.keys.resize(heirs.size());
+  scratch.dots.resize(heirs.size());
+  scratch.probe.Aim(*codes_, id);
+  KeysOf(*codes_, scratch.probe.probe(), heirs.data(), heirs.size(), scratch.dots.data(), scratch.keys.data());
+  for (size_t i = 0; i < heirs.size(); ++i) {
+    edges.push_back({std::max(0.0f, scratch.keys[i]), heirs[i]});
+  }
+  SortDistinct(edges);
+  scratch.pruner.Prune(*codes_, id, edges, {.keep_max = options_.degree});
+  links_->Replace(id, scratch.pruner.kept());
+  return 1;
+}
+
+uint32_t ActiveGraph::Unlink(const uint64_t* dead, LocalId begin, LocalId end) {
+  const auto lease = scratch_.Take();
+  uint32_t changed = 0;
+  for (LocalId id = begin; id < end; ++id) {
+    if (links_->IsLinked(id) && !IsIn(dead, id)) {
+      changed += UnlinkRow(dead, id, *lease);
+    }
+  }
+  return changed;
+}
+
+void ActiveGraph::FreeRows(const uint64_t* dead, LocalId begin, LocalId end) {
+  for (LocalId id = begin; id < end; ++id) {
+    if (IsIn(dead, id) && links_->IsLinked(id)) {
+      const SlackLinks::Lock lock(*links_, id);
+      links_->Free(id);
+    }
+  }
+  const std::lock_guard lock(entries_mu_);
+  const EntryPoints* const entries = entries_.load(std::memory_order_acquire);
+  if (entries == nullptr ||
+      std::all_of(entries->ids.begin(), entries->ids.end(), [this](LocalId id) { return links_->IsLinked(id); })) {
+    return;
+  }
+  std::vector<LocalId> living;
+  for (LocalId id = 0; id < rows_end(); ++id) {
+    if (links_->IsLinked(id)) {
+      living.push_back(id);
+    }
+  }
+  if (!living.empty()) {
+    SetEntries(std::move(living));
+  }
+}
+
+// Links an unreachable row from the nearest row that has room; from the nearest of all, in place of its longest link,
+// if none has.
+bool ActiveGraph::LinkIsland(LocalId id, const Reachable& reachable, Scratch& scratch) {
+  scratch.probe.Aim(*codes_, id);
+  (void)Walk(scratch.probe.probe(), {.ef = kRepairEf, .starts = 4}, scratch);
+  std::vector<Edge> near;
+  for (size_t i = 0; i < scratch.pool.size(); ++i) {
+    const LocalId row = IdOfKey(scratch.pool[i]);
+    if (row != id && reachable.Contains(row) && links_->IsLinked(row)) {
+      near.push_back({std::max(0.0f, FloatOfKey(scratch.pool[i])), row});
+    }
+  }
+  for (const Edge& edge : near) {
+    const SlackLinks::Lock lock(*links_, edge.id);
+    if (links_->Append(edge.id, {edge.distance, id})) {
+      return true;
+    }
+  }
+  if (near.empty()) {
+    return false;
+  }
+  const LocalId from = near.front().id;
+  const SlackLinks::Lock lock(*links_, from);
+  std::vector<Edge> edges;
+  for (uint32_t slot = 0; slot < links_->Degree(from); ++slot) {
+    edges.push_back(links_->EdgeAt(from, slot));
+  }
+  std::sort(edges.begin(), edges.end());
+  edges.back() = {near.front().distance, id};
+  links_->Replace(from, edges);
+  return true;
+}
+
+RepairReport ActiveGraph::Repair() {
+  RepairReport report;
+  if (entries_.load(std::memory_order_acquire) == nullptr) {
+    return report;
+  }
+  const auto lease = scratch_.Take();
+  const LocalId end = rows_end();
+  // A link given in place of another may leave that one's row alone: the next round finds it.
+  constexpr int kRoundsMax = 8;
+  for (int round = 0; round < kRoundsMax; ++round) {
+    Reachable reachable(*this);
+    uint32_t unreachable = 0;
+    uint32_t linked = 0;
+    for (LocalId id = 0; id < end; ++id) {
+      if (!links_->IsLinked(id)) {
+        continue;
+      }
+      ++linked;
+      if (reachable.Contains(id)) {
+        continue;
+      }
+      ++unreachable;
+      if (LinkIsland(id, reachable, *lease)) {
+        ++report.links_added;
+        reachable.Spread(id);
+      }
+    }
+    if (round == 0) {
+      report.linked_rows = linked;
+    }
+    report.unreachable_rows += round == 0 ? unreachable : 0;
+    if (unreachable == 0) {
+      break;
+    }
+  }
+  return report;
+}
+
+uint32_t ActiveGraph::CountUnreachableRows() const {
+  if (entries_.load(std::memory_order_acquire) == nullptr) {
+    return 0;
+  }
+  const Reachable reachable(*this);
+  uint32_t count = 0;
+  for (LocalId id = 0; id < rows_end(); ++id) {
+    count += links_->IsLinked(id) && !reachable.Contains(id) ? 1 : 0;
+  }
+  return count;
+}
+
+void ActiveGraph::DropLinksTo(LocalId id) {
+  for (LocalId from = 0; from < rows_end(); ++from) {
+    const SlackLinks::Lock lock(*links_, from);
+    std::vector<Edge> edges;
+    const uint32_t degree = links_->Degree(from);
+    for (uint32_t slot = 0; slot < degree; ++slot) {
+      if (const Edge edge = links_->EdgeAt(from, slot); edge.id != id) {
+        edges.push_back(edge);
+      }
+    }
+    links_->Replace(from, edges);
+  }
+}
+
+}  // namespace longbow::index

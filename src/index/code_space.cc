@@ -1,0 +1,145 @@
+#include "index/code_space.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace longbow::index {
+namespace {
+
+constexpr size_t kSampleRowsMax = 4096;
+constexpr double kNormSpreadMin = 0.02;  // below it norms count as equal: the added coordinate would be noise
+
+uint64_t NextRandom(uint64_t* state) {  // splitmix64: the signs must be the same on every machine
+  *state += 0x9e3779b97f4a7c15u;
+  uint64_t z = *state;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+std::vector<LocalId> SampleOf(LocalId begin, LocalId end) {
+  const size_t rows = end - begin;
+  const size_t count = std::min(rows, kSampleRowsMax);
+  std::vector<LocalId> sample(count);
+  for (size_t i = 0; i < count; ++i) {
+    sample[i] = begin + static_cast<LocalId>(i * rows / count);
+  }
+  return sample;
+}
+
+}  // namespace
+
+std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalId begin, LocalId end) {
+  const std::shared_ptr<CodeSpace> space(new CodeSpace());
+  space->metric_ = rows.metric();
+  space->kernels_ = &kernels::GraphKernelsOf(rows.kernels().isa);
+  space->distances_ = &rows.kernels();
+  space->row_dimension_ = rows.dimension();
+  const std::vector<LocalId> sample = SampleOf(begin, end);
+  size_t coordinates = rows.dimension();
+  if (rows.metric() == Metric::kInnerProduct) {
+    double sum = 0;
+    double squares = 0;
+    double largest = 0;
+    for (const LocalId id : sample) {
+      const double squared = space->SquaredNorm(rows.row(id), rows.dimension());
+      sum += std::sqrt(squared);
+      squares += squared;
+      largest = std::max(largest, squared);
+    }
+    const double count = static_cast<double>(sample.size());
+    const double mean = sum / count;
+    const double variance = std::max(0.0, squares / count - mean * mean);
+    if (variance > kNormSpreadMin * kNormSpreadMin * mean * mean) {
+      space->norm_max_squared_ = static_cast<float>(largest);
+      ++coordinates;
+    }
+  }
+  space->dimension_ = (coordinates + 15) / 16 * 16;
+  space->block_ = 16;
+  while (space->block_ * 2 <= space->dimension_) {
+    space->block_ *= 2;
+  }
+  uint64_t random = 20240917;
+  space->signs_.resize(3 * space->dimension_);
+  for (float& sign : space->signs_) {
+    sign = (NextRandom(&random) >> 63) != 0 ? 1.0f : -1.0f;
+  }
+  space->LearnCentre(rows, sample);
+  return space;
+}
+
+void CodeSpace::LearnCentre(const VectorRows& rows, const std::vector<LocalId>& sample) {
+  std::vector<double> sum(dimension_);
+  std::vector<float> shaped(dimension_);
+  for (const LocalId id : sample) {
+    Shape(rows.row(id), shaped.data());
+    for (size_t i = 0; i < dimension_; ++i) {
+      sum[i] += shaped[i];
+    }
+  }
+  centre_.resize(dimension_);
+  for (size_t i = 0; i < dimension_; ++i) {
+    centre_[i] = static_cast<float>(sum[i] / static_cast<double>(sample.size()));
+  }
+}
+
+float CodeSpace::Shape(const float* row, float* out) const {
+  float factor = 1;
+  float squared = 0;
+  if (metric_ != Metric::kL2) {
+    squared = SquaredNorm(row, row_dimension_);
+  }
+  if (metric_ == Metric::kCosine) {
+    const float inverse = 1.0f / std::sqrt(squared);
+    factor = std::isfinite(inverse) ? inverse : 0.0f;
+  }
+  for (size_t i = 0; i < row_dimension_; ++i) {
+    out[i] = factor * row[i];
+  }
+  std::fill(out + row_dimension_, out + dimension_, 0.0f);
+  if (norm_max_squared_ > 0) {
+    // A row longer than all that were looked at keeps its own norm: keys are right all the same.
+    out[row_dimension_] = std::sqrt(std::max(0.0f, norm_max_squared_ - squared));
+  }
+  return squared;
+}
+
+float CodeSpace::ToSpace(const float* row, float* out) const {
+  const float squared = Shape(row, out);
+  for (size_t i = 0; i < dimension_; ++i) {
+    out[i] -= centre_[i];
+  }
+  Rotate(out);
+  // A vector without a direction has cosine 0 with everything: distance 1, a key of 2, where |q - 0|^2 is 1.
+  const bool directionless = metric_ == Metric::kCosine && !(squared > 0 && std::isfinite(1.0f / std::sqrt(squared)));
+  return directionless ? 1.0f : 0.0f;
+}
+
+CodeSpace::QueryTerms CodeSpace::QueryToSpace(const float* query, float* out) const {
+  QueryTerms terms;
+  if (metric_ == Metric::kInnerProduct) {
+    std::copy(query, query + row_dimension_, out);
+    std::fill(out + row_dimension_, out + dimension_, 0.0f);
+    terms.distance_factor = 0.5f;
+    terms.distance_offset = -distances_->inner_product(out, centre_.data(), dimension_);
+    Rotate(out);
+    return terms;
+  }
+  const float extra = ToSpace(query, out);
+  terms.constant = SquaredNorm(out, dimension_) + extra;
+  terms.distance_factor = metric_ == Metric::kCosine ? 0.5f : 1.0f;
+  return terms;
+}
+
+void CodedQuery::Prepare(const CodeSpace& space, const float* query) {
+  const size_t dimension = space.dimension();
+  values_.resize(dimension);
+  bytes_.resize(dimension);
+  row_.resize(dimension);
+  terms_ = space.QueryToSpace(query, values_.data());
+  row_factor_ = -2.0f * space.kernels().quantize_row(values_.data(), dimension, bytes_.data());
+  row_offset_sum_ = space.kernels().row_as_query(bytes_.data(), dimension, row_.data());
+}
+
+}  // namespace longbow::index

@@ -1,0 +1,90 @@
+// How rows and queries become codes: what every graph of a segment shares.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "index/vector_rows.h"
+#include "kernels/graph_kernels.h"
+
+namespace longbow::index {
+
+// Turns every metric into squared Euclidean distance between rows, and into a key that orders rows for a query:
+//
+//   euclidean      key = |q - x|^2
+//   cosine         rows and queries divided by their norm, then the same; distance = key / 2
+//   inner product  key = -2 <q, x>; where norms differ, rows get one more coordinate that gives all of them the same
+//                  norm (Bachrach et al., RecSys 2014), so that edges between rows mean something for such queries
+//
+// then subtracts the centre of the rows (not from queries of inner products, whose order a shift does not change) and
+// rotates by random signs and Hadamard transforms, after which coordinates are alike and 8 bits, or 1, hold them well
+// (RaBitQ, Gao & Long, SIGMOD 2024). Constant once learned; thread safe.
+class CodeSpace {
+ public:
+  // From rows [begin, end), not empty, of which at most 4,096 are looked at.
+  static std::shared_ptr<const CodeSpace> Learn(const VectorRows& rows, LocalId begin, LocalId end);
+
+  Metric metric() const { return metric_; }
+  const kernels::GraphKernels& kernels() const { return *kernels_; }
+  const kernels::Kernels& distances() const { return *distances_; }
+  // Of a row's code: a multiple of 16.
+  size_t dimension() const { return dimension_; }
+
+  // row: [rows' dimension]; out: [dimension()]. Returns what is added to the squared norm of `out` to get the row's
+  // term (see RowCodes).
+  float ToSpace(const float* row, float* out) const;
+  // What key = constant + term + (row_factor = -2) * <q, x> is computed with.
+  struct QueryTerms {
+    float constant = 0;
+    float distance_factor = 1;  // distance of the metric = distance_factor * key + distance_offset
+    float distance_offset = 0;
+  };
+  QueryTerms QueryToSpace(const float* query, float* out) const;
+  // Whether a row's term is its squared norm; otherwise it is 0.
+  bool term_is_norm() const { return metric_ != Metric::kInnerProduct; }
+
+ private:
+  CodeSpace() = default;
+  void LearnCentre(const VectorRows& rows, const std::vector<LocalId>& sample);
+  // Divides by the norm or appends the coordinate, as the metric wants. Returns the squared norm of the row as given.
+  float Shape(const float* row, float* out) const;
+  float SquaredNorm(const float* values, size_t n) const { return distances_->inner_product(values, values, n); }
+  void Rotate(float* values) const { kernels_->rotate(values, signs_.data(), dimension_, block_); }
+
+  Metric metric_ = Metric::kL2;
+  const kernels::GraphKernels* kernels_ = nullptr;
+  const kernels::Kernels* distances_ = nullptr;
+  size_t row_dimension_ = 0;
+  size_t dimension_ = 0;
+  size_t block_ = 0;            // largest power of two within dimension_
+  float norm_max_squared_ = 0;  // inner product with an added coordinate, else 0
+  std::vector<float> centre_;   // [dimension_]
+  std::vector<float> signs_;    // [3, dimension_]
+};
+
+// A query in a space, ready for int8 rows. Used by one thread; reusable.
+class CodedQuery {
+ public:
+  // query: [rows' dimension], finite.
+  void Prepare(const CodeSpace& space, const float* query);
+
+  const std::vector<float>& values() const { return values_; }  // rotated
+  const int8_t* row() const { return row_.data(); }
+  int32_t row_offset_sum() const { return row_offset_sum_; }
+  // key = constant + term + row_factor * scale of the row * (dot - row_offset_sum)
+  float row_factor() const { return row_factor_; }
+  float constant() const { return terms_.constant; }
+  float DistanceOf(float key) const { return terms_.distance_factor * key + terms_.distance_offset; }
+
+ private:
+  std::vector<float> values_;
+  std::vector<uint8_t> bytes_;
+  std::vector<int8_t> row_;
+  int32_t row_offset_sum_ = 0;
+  float row_factor_ = 0;
+  CodeSpace::QueryTerms terms_;
+};
+
+}  // namespace longbow::index

@@ -1,0 +1,121 @@
+#include "index/entry_points.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace longbow::index {
+namespace {
+
+constexpr size_t kSampleMax = 2048;
+constexpr size_t kSampleBytesMax = size_t{64} << 20;
+constexpr size_t kRowsPerCentre = 4;  // fewer and a centre is no centre of anything
+constexpr int kRounds = 4;
+
+// A sample as floats, and centres among them (Lloyd).
+class Clustering {
+ public:
+  Clustering(const RowCodes& codes, const std::vector<LocalId>& sample, size_t centres)
+      : squared_l2_rows_(codes.space().distances().squared_l2_rows),
+        dimension_(codes.dimension()),
+        rows_(sample.size() * dimension_),
+        centres_(centres * dimension_),
+        nearest_(sample.size()),
+        distance_(sample.size()) {
+    for (size_t i = 0; i < sample.size(); ++i) {
+      codes.Read(sample[i], &rows_[i * dimension_]);
+    }
+    for (size_t c = 0; c < centres; ++c) {
+      const float* row = &rows_[c * sample.size() / centres * dimension_];
+      std::copy(row, row + dimension_, &centres_[c * dimension_]);
+    }
+  }
+
+  void Run() {
+    Assign();
+    for (int round = 1; round < kRounds; ++round) {
+      MoveCentres();
+      Assign();
+    }
+  }
+
+  // For each centre that has rows the sampled row nearest to it.
+  std::vector<size_t> Medoids() const {
+    const size_t centres = centres_.size() / dimension_;
+    std::vector<size_t> best(centres, nearest_.size());
+    for (size_t i = 0; i < nearest_.size(); ++i) {
+      size_t& at = best[nearest_[i]];
+      if (at == nearest_.size() || distance_[i] < distance_[at]) {
+        at = i;
+      }
+    }
+    std::erase(best, nearest_.size());
+    return best;
+  }
+
+ private:
+  void Assign() {
+    const size_t centres = centres_.size() / dimension_;
+    std::vector<float> distances(centres);
+    for (size_t i = 0; i < nearest_.size(); ++i) {
+      squared_l2_rows_(&rows_[i * dimension_], centres_.data(), dimension_, centres, distances.data());
+      const auto nearest = std::min_element(distances.begin(), distances.end());
+      nearest_[i] = static_cast<size_t>(nearest - distances.begin());
+      distance_[i] = *nearest;
+    }
+  }
+
+  void MoveCentres() {
+    const size_t centres = centres_.size() / dimension_;
+    std::vector<float> sums(centres_.size());
+    std::vector<float> counts(centres);
+    for (size_t i = 0; i < nearest_.size(); ++i) {
+      const size_t c = nearest_[i];
+      counts[c] += 1;
+      for (size_t j = 0; j < dimension_; ++j) {
+        sums[c * dimension_ + j] += rows_[i * dimension_ + j];
+      }
+    }
+    for (size_t c = 0; c < centres; ++c) {
+      for (size_t j = 0; j < dimension_ && counts[c] > 0; ++j) {
+        centres_[c * dimension_ + j] = sums[c * dimension_ + j] / counts[c];
+      }
+    }
+  }
+
+  decltype(kernels::Kernels::squared_l2_rows) const squared_l2_rows_;
+  const size_t dimension_;
+  std::vector<float> rows_;
+  std::vector<float> centres_;
+  std::vector<size_t> nearest_;  // of each row its centre ...
+  std::vector<float> distance_;  // ... and how far it is
+};
+
+std::vector<LocalId> Choose(const RowCodes& codes, const std::vector<LocalId>& candidates) {
+  const size_t fitting = std::max<size_t>(1, kSampleBytesMax / (codes.dimension() * sizeof(float)));
+  const size_t sampled = std::min({candidates.size(), kSampleMax, fitting});
+  std::vector<LocalId> sample(sampled);
+  for (size_t i = 0; i < sampled; ++i) {
+    sample[i] = candidates[i * candidates.size() / sampled];
+  }
+  const size_t centres = std::min(EntryPoints::kCountMax, (sampled + kRowsPerCentre - 1) / kRowsPerCentre);
+  Clustering clustering(codes, sample, centres);
+  clustering.Run();
+  std::vector<LocalId> chosen;
+  for (const size_t i : clustering.Medoids()) {
+    chosen.push_back(sample[i]);
+  }
+  return chosen;
+}
+
+}  // namespace
+
+std::unique_ptr<const EntryPoints> ChooseEntryPoints(const RowCodes& codes, const std::vector<LocalId>& candidates) {
+  auto entries = std::make_unique<EntryPoints>();
+  entries->ids = Choose(codes, candidates);
+  for (const LocalId id : entries->ids) {
+    entries->codes.insert(entries->codes.end(), codes.row(id), codes.row(id) + codes.stride());
+  }
+  return entries;
+}
+
+}  // namespace longbow::index

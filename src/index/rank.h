@@ -1,0 +1,18 @@
+// The last step of a search on codes: the best candidates by their exact distances.
+#pragma once
+
+#include <vector>
+
+#include "index/search_pool.h"
+#include "index/vector_index.h"
+#include "index/vector_rows.h"
+
+namespace longbow::index {
+
+// How many candidates are ranked exactly so that the errors of their codes do not cost results.
+inline size_t RankedRowsFor(size_t k) { return k + (k < 16 ? 4 : k / 4); }
+
+// query: [rows' dimension]. At most k, nearest first, each id once.
+std::vector<Neighbor> RankExactly(const VectorRows& rows, const float* query, const SearchPool& candidates, size_t k);
+
+}  // namespace longbow::index
