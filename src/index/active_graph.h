@@ -64,6 +64,7 @@ class ActiveGraph final : public VectorIndex {
 
   const ActiveGraphOptions& options() const { return options_; }
   const VectorRows& rows() const { return *rows_; }
+  const std::shared_ptr<const VectorRows>& shared_rows() const { return rows_; }
   const RowCodes& codes() const { return *codes_; }
   const SlackLinks& links() const { return *links_; }
   const EntryPoints& entries() const { return *entries_.load(std::memory_order_acquire); }

@@ -121,7 +121,7 @@ Result<std::vector<Neighbor>> ActiveGraph::Search(const float* query, const Sear
                .filter = &options.filter,
                .cancellation = options.cancellation},
               scratch));
-  return RankExactly(*rows_, query, scratch.results, options.k);
+  return RankExactly(*rows_, query, scratch.results.keys(), options.k);
 }
 
 }  // namespace longbow::index

@@ -6,7 +6,8 @@
 
 namespace longbow::index {
 
-std::vector<Neighbor> RankExactly(const VectorRows& rows, const float* query, const SearchPool& candidates, size_t k) {
+std::vector<Neighbor> RankExactly(const VectorRows& rows, const float* query, std::span<const PoolKey> candidates,
+                                  size_t k) {
   const size_t n = candidates.size();
   std::vector<LocalId> ids(n);
   std::vector<float> distances(n);

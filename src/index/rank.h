@@ -1,6 +1,7 @@
 // The last step of a search on codes: the best candidates by their exact distances.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "index/search_pool.h"
@@ -13,6 +14,7 @@ namespace longbow::index {
 inline size_t RankedRowsFor(size_t k) { return k + (k < 16 ? 4 : k / 4); }
 
 // query: [rows' dimension]. At most k, nearest first, each id once.
-std::vector<Neighbor> RankExactly(const VectorRows& rows, const float* query, const SearchPool& candidates, size_t k);
+std::vector<Neighbor> RankExactly(const VectorRows& rows, const float* query, std::span<const PoolKey> candidates,
+                                  size_t k);
 
 }  // namespace longbow::index

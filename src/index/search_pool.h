@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "index/vector_index.h"
@@ -49,6 +50,7 @@ class SearchPool {
   size_t size() const { return size_; }
   size_t capacity() const { return capacity_; }
   PoolKey operator[](size_t i) const { return keys_[i]; }
+  std::span<const PoolKey> keys() const { return {keys_, size_}; }
   // Keys at or above it change nothing.
   float threshold() const {
     return size_ < capacity_ ? std::numeric_limits<float>::infinity() : FloatOfKey(keys_[size_ - 1]);

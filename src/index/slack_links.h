@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/status.h"
+#include "index/prefetch.h"
 #include "index/reserved_memory.h"
 #include "index/vector_index.h"
 
@@ -49,10 +50,8 @@ class SlackLinks {
     return std::atomic_ref<uint32_t>(ids(id)[slot]).load(std::memory_order_acquire);
   }
   void Prefetch(LocalId id) const {
-    __builtin_prefetch(states_.As<uint32_t>() + id);
-    for (uint32_t i = 0; i < kSlots; i += 16) {
-      __builtin_prefetch(ids(id) + i);
-    }
+    PrefetchLines(states_.As<uint32_t>() + id, sizeof(uint32_t));
+    PrefetchLines(ids(id), kSlots * sizeof(uint32_t));
   }
 
   // ---- writers ----

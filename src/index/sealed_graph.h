@@ -1,0 +1,84 @@
+// The graph of a segment that takes no more rows: everything a step of a walk needs in one place.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "index/active_graph.h"
+#include "index/code_projection.h"
+#include "index/final_links.h"
+#include "index/sealed_layout.h"
+
+namespace longbow::index {
+
+struct SealOptions {
+  size_t threads = 1;
+  const RowFilter* living = nullptr;  // rows that belong; null: all
+  // Share of the variance that the codes' dimensions must hold, and the share of all dimensions above which a
+  // projection is not worth its cost. A ratio of 0: codes of all dimensions.
+  float kept_variance = 0.965f;
+  float code_ratio_max = 0.67f;
+};
+
+// One block a row: the 1-bit codes of its 32 neighbours relative to it (RaBitQ, Gao & Long, SIGMOD 2024; inside the
+// node as SymphonyQG has them, Gou et al., SIGMOD 2025), its own int8 row, factors and ids. A step of a walk reads one
+// block in order: the exact int8 key of its row and estimates of all neighbours. The best rows are ranked by a second
+// int8 level, and by the exact rows. Immutable, thread safe.
+class SealedGraph final : public VectorIndex {
+ public:
+  // From a graph whose lists nobody changes meanwhile. RESOURCE_EXHAUSTED if there is no memory for it.
+  static Result<std::unique_ptr<SealedGraph>> Build(const ActiveGraph& graph, const SealOptions& options);
+
+  // See VectorIndex. options.ef is raised to k.
+  Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const override;
+
+  size_t size_bytes() const;
+  size_t code_dimension() const { return projection_.dimension(); }
+  LocalId rows_end() const { return layout_.rows; }
+  uint32_t links_moved() const { return links_moved_; }
+
+ private:
+  struct Scratch {
+    VisitedSet visited{0};
+    SearchPool pool;
+    SearchPool wanted;  // estimates of rows that pass a predicate
+    SearchPool results;
+    CodedQuery query;
+    std::vector<float> code_values;  // the query in the codes' dimensions
+    std::vector<int32_t> dots;
+    std::vector<uint8_t> tables;
+    kernels::BlockQuery block_query;
+  };
+
+  SealedGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, CodeProjection projection,
+              const SealedLayout& layout)
+      : rows_(std::move(rows)), space_(std::move(space)), projection_(std::move(projection)), layout_(layout) {}
+
+  const uint8_t* Block(LocalId id) const { return blocks_.As<uint8_t>() + id * layout_.block_stride; }
+  const uint8_t* EntryBlock(size_t i) const { return entry_blocks_.data() + i * layout_.block_stride; }
+  const uint8_t* Residual(LocalId id) const { return residuals_.As<uint8_t>() + id * layout_.shape.dimension; }
+
+  void Prepare(const float* query, Scratch& scratch) const;
+  void Start(const SearchOptions& options, size_t ef, Scratch& scratch) const;
+  void OfferNeighbors(const uint8_t* block, float node_key, const SearchOptions& options, Scratch& scratch) const;
+  void OfferResult(float key, LocalId id, Scratch& scratch) const;
+  Status Walk(const SearchOptions& options, size_t ef, Scratch& scratch) const;
+  void RefineWanted(Scratch& scratch) const;
+  std::vector<Neighbor> Rank(const float* query, const SearchOptions& options, Scratch& scratch) const;
+
+  const std::shared_ptr<const VectorRows> rows_;
+  const std::shared_ptr<const CodeSpace> space_;
+  const CodeProjection projection_;
+  const SealedLayout layout_;
+  ReservedMemory blocks_;              // [rows, block_stride]
+  ReservedMemory residuals_;           // [rows, dimension]
+  std::vector<uint8_t> entry_blocks_;  // [entry_block_count, block_stride]: the entry points, coded against the centre
+  uint32_t links_moved_ = 0;
+
+  mutable ScratchPool<Scratch> scratch_;
+};
+
+}  // namespace longbow::index
