@@ -29,7 +29,7 @@ struct ActiveGraphOptions {
 struct RepairReport {
   uint32_t linked_rows = 0;
   uint32_t unreachable_rows = 0;  // from the entry points, before
-  uint32_t links_added = 0;       // after which every linked row is reachable
+  uint32_t links_added = 0;       // after which, if nobody inserted meanwhile, all are reachable
 };
 
 // A flat graph in the manner of Vamana (Subramanya et al., NeurIPS 2019) with the edge rule of NSG: rows are inserted
@@ -90,6 +90,7 @@ class ActiveGraph final : public VectorIndex {
     std::vector<LocalId> ids;
     std::vector<int32_t> dots;
     std::vector<float> keys;
+    SearchCounters counters;
   };
   struct WalkOptions {
     size_t ef = 0;
@@ -117,6 +118,8 @@ class ActiveGraph final : public VectorIndex {
   class Reachable;
   uint32_t UnlinkRow(const uint64_t* dead, LocalId id, Scratch& scratch);
   bool LinkIsland(LocalId id, const Reachable& reachable, Scratch& scratch);
+  bool LinkFromOneOf(const std::vector<Edge>& near, LocalId id, const Reachable& reachable);
+  std::vector<Edge> NeighborsOf(const std::vector<Edge>& rows, LocalId id, Scratch& scratch) const;
 
   // Constant after construction; what they point to has rules of its own.
   const std::shared_ptr<const VectorRows> rows_;

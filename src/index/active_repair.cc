@@ -129,37 +129,50 @@ void ActiveGraph::FreeRows(const uint64_t* dead, LocalId begin, LocalId end) {
   }
 }
 
-// Links an unreachable row from the nearest row that has room; from the nearest of all, in place of its longest link,
-// if none has.
+// Links an unreachable row from the nearest row that has room: of those a walk finds, else of those that they point to
+// (among thousands of equal rows the first are full, the leaves behind them are not).
 bool ActiveGraph::LinkIsland(LocalId id, const Reachable& reachable, Scratch& scratch) {
   scratch.probe.Aim(*codes_, id);
   (void)Walk(scratch.probe.probe(), {.ef = kRepairEf, .starts = 4}, scratch);
   std::vector<Edge> near;
   for (size_t i = 0; i < scratch.pool.size(); ++i) {
-    const LocalId row = IdOfKey(scratch.pool[i]);
-    if (row != id && reachable.Contains(row) && links_->IsLinked(row)) {
-      near.push_back({std::max(0.0f, FloatOfKey(scratch.pool[i])), row});
-    }
+    near.push_back({std::max(0.0f, FloatOfKey(scratch.pool[i])), IdOfKey(scratch.pool[i])});
   }
+  return LinkFromOneOf(near, id, reachable) || LinkFromOneOf(NeighborsOf(near, id, scratch), id, reachable);
+}
+
+bool ActiveGraph::LinkFromOneOf(const std::vector<Edge>& near, LocalId id, const Reachable& reachable) {
   for (const Edge& edge : near) {
+    if (edge.id == id || !reachable.Contains(edge.id)) {
+      continue;
+    }
     const SlackLinks::Lock lock(*links_, edge.id);
-    if (links_->Append(edge.id, {edge.distance, id})) {
+    if (links_->IsLinked(edge.id) && links_->Append(edge.id, {edge.distance, id})) {
       return true;
     }
   }
-  if (near.empty()) {
-    return false;
+  return false;
+}
+
+std::vector<Edge> ActiveGraph::NeighborsOf(const std::vector<Edge>& rows, LocalId id, Scratch& scratch) const {
+  std::vector<LocalId> ids;
+  for (const Edge& row : rows) {
+    for (uint32_t slot = 0; slot < links_->Degree(row.id); ++slot) {
+      ids.push_back(links_->At(row.id, slot));
+    }
   }
-  const LocalId from = near.front().id;
-  const SlackLinks::Lock lock(*links_, from);
-  std::vector<Edge> edges;
-  for (uint32_t slot = 0; slot < links_->Degree(from); ++slot) {
-    edges.push_back(links_->EdgeAt(from, slot));
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::vector<int32_t> dots(ids.size());
+  std::vector<float> distances(ids.size());
+  scratch.probe.Aim(*codes_, id);
+  KeysOf(*codes_, scratch.probe.probe(), ids.data(), ids.size(), dots.data(), distances.data());
+  std::vector<Edge> neighbors(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    neighbors[i] = {std::max(0.0f, distances[i]), ids[i]};
   }
-  std::sort(edges.begin(), edges.end());
-  edges.back() = {near.front().distance, id};
-  links_->Replace(from, edges);
-  return true;
+  std::sort(neighbors.begin(), neighbors.end());
+  return neighbors;
 }
 
 RepairReport ActiveGraph::Repair() {
@@ -169,8 +182,8 @@ RepairReport ActiveGraph::Repair() {
   }
   const auto lease = scratch_.Take();
   const LocalId end = rows_end();
-  // A link given in place of another may leave that one's row alone: the next round finds it.
-  constexpr int kRoundsMax = 8;
+  // Insertions meanwhile may prune away what a round added: the next one finds it.
+  constexpr int kRoundsMax = 4;
   for (int round = 0; round < kRoundsMax; ++round) {
     Reachable reachable(*this);
     uint32_t unreachable = 0;

@@ -69,8 +69,12 @@ void ActiveGraph::Offer(const WalkOptions& options, size_t n, Scratch& scratch) 
       if (key < threshold) {
         steering[steering_count++] = MakeKey(key, scratch.ids[i]);
       }
-      if (options.filter != nullptr && key < wanted_threshold && options.filter->Contains(scratch.ids[i])) {
-        wanted[wanted_count++] = MakeKey(key, scratch.ids[i]);
+      if (options.filter != nullptr && key < wanted_threshold) {
+        if (options.filter->Contains(scratch.ids[i])) {
+          wanted[wanted_count++] = MakeKey(key, scratch.ids[i]);
+        } else {
+          ++scratch.counters.filtered;
+        }
       }
     }
     scratch.pool.Insert(kernels, steering.data(), steering_count);
@@ -99,6 +103,7 @@ Status ActiveGraph::Walk(const KeyProbe& probe, const WalkOptions& options, Scra
     const size_t n = CollectUnvisited(id, scratch);
     scratch.pool.PrefetchNext(kListsAhead, [this](LocalId next) { links_->Prefetch(next); });
     KeysOf(*codes_, probe, scratch.ids.data(), n, scratch.dots.data(), scratch.keys.data());
+    scratch.counters.visited += n;
     Offer(options, n, scratch);
   }
   scratch.visited.Clear();
@@ -115,12 +120,17 @@ Result<std::vector<Neighbor>> ActiveGraph::Search(const float* query, const Sear
   scratch.query.Prepare(codes_->space(), query);
   const size_t ef = std::max(options.ef, options.k);
   scratch.results.Reset(RankedRowsFor(options.k));
+  scratch.counters = {};
   LB_TRY(Walk(ProbeOf(codes_->space(), scratch.query),
               {.ef = ef,
                .starts = std::max<size_t>(4, ef / 8),
                .filter = &options.filter,
                .cancellation = options.cancellation},
               scratch));
+  scratch.counters.refined += scratch.results.size();
+  if (options.counters != nullptr) {
+    options.counters->Add(scratch.counters);
+  }
   return RankExactly(*rows_, query, scratch.results.keys(), options.k);
 }
 

@@ -27,6 +27,27 @@ std::vector<LocalId> SampleOf(LocalId begin, LocalId end) {
   return sample;
 }
 
+// Without those far longer than most, which would say nothing about the others: a handful of broken rows must not cost
+// all the rest their precision.
+std::vector<LocalId> OrdinaryRows(const VectorRows& rows, const std::vector<LocalId>& sample) {
+  constexpr float kFar = 16 * 16;  // of squared norms
+  std::vector<float> squared;
+  for (const LocalId id : sample) {
+    squared.push_back(rows.kernels().inner_product(rows.row(id), rows.row(id), rows.dimension()));
+  }
+  std::vector<float> sorted = squared;
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+  std::nth_element(sorted.begin(), middle, sorted.end());
+  const float limit = kFar * *middle;
+  std::vector<LocalId> ordinary;
+  for (size_t i = 0; i < sample.size(); ++i) {
+    if (squared[i] <= limit) {
+      ordinary.push_back(sample[i]);
+    }
+  }
+  return ordinary.empty() ? sample : ordinary;
+}
+
 }  // namespace
 
 std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalId begin, LocalId end) {
@@ -35,7 +56,7 @@ std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalI
   space->kernels_ = &kernels::GraphKernelsOf(rows.kernels().isa);
   space->distances_ = &rows.kernels();
   space->row_dimension_ = rows.dimension();
-  const std::vector<LocalId> sample = SampleOf(begin, end);
+  const std::vector<LocalId> sample = OrdinaryRows(rows, SampleOf(begin, end));
   size_t coordinates = rows.dimension();
   if (rows.metric() == Metric::kInnerProduct) {
     double sum = 0;

@@ -1,6 +1,8 @@
 #include "index/entry_points.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <limits>
 
 namespace longbow::index {
@@ -107,11 +109,19 @@ std::vector<LocalId> Choose(const RowCodes& codes, const std::vector<LocalId>& c
   return chosen;
 }
 
+// Rows so long that float32 does not hold their squared norm are no place to start from.
+std::vector<LocalId> WithFiniteNorms(const RowCodes& codes, const std::vector<LocalId>& candidates) {
+  std::vector<LocalId> finite;
+  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(finite),
+               [&codes](LocalId id) { return std::isfinite(codes.squared_norm(id)); });
+  return finite.empty() ? candidates : finite;
+}
+
 }  // namespace
 
 std::unique_ptr<const EntryPoints> ChooseEntryPoints(const RowCodes& codes, const std::vector<LocalId>& candidates) {
   auto entries = std::make_unique<EntryPoints>();
-  entries->ids = Choose(codes, candidates);
+  entries->ids = Choose(codes, WithFiniteNorms(codes, candidates));
   for (const LocalId id : entries->ids) {
     entries->codes.insert(entries->codes.end(), codes.row(id), codes.row(id) + codes.stride());
   }

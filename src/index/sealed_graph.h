@@ -51,6 +51,7 @@ class SealedGraph final : public VectorIndex {
     std::vector<int32_t> dots;
     std::vector<uint8_t> tables;
     kernels::BlockQuery block_query;
+    SearchCounters counters;
   };
 
   SealedGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, CodeProjection projection,
@@ -66,6 +67,7 @@ class SealedGraph final : public VectorIndex {
   void OfferNeighbors(const uint8_t* block, float node_key, const SearchOptions& options, Scratch& scratch) const;
   void OfferResult(float key, LocalId id, Scratch& scratch) const;
   Status Walk(const SearchOptions& options, size_t ef, Scratch& scratch) const;
+  Status WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const;
   void RefineWanted(Scratch& scratch) const;
   std::vector<Neighbor> Rank(const float* query, const SearchOptions& options, Scratch& scratch) const;
 

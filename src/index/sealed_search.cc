@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kStepsBetweenChecks = 64;  // of cancellation
 constexpr size_t kBlocksAhead = 4;          // prefetched: fewer stall, more gain nothing
 constexpr size_t kRowsAhead = 8;
+constexpr int kRoundsMax = 3;           // of widening walks that found too little
 constexpr size_t kWantedPerResult = 8;  // rows that pass a predicate are kept by estimate, so many for each result
 constexpr size_t kWantedMin = 160;
 
@@ -46,6 +47,7 @@ void SealedGraph::Prepare(const float* query, Scratch& scratch) const {
 // are candidates for the result.
 void SealedGraph::OfferNeighbors(const uint8_t* block, float node_key, const SearchOptions& options,
                                  Scratch& scratch) const {
+  scratch.counters.visited += FinalLinks::kDegree;
   const kernels::GraphKernels& kernels = space_->kernels();
   const bool collect = options.filter.passing != nullptr;
   const float threshold = scratch.pool.threshold();
@@ -106,8 +108,13 @@ Status SealedGraph::Walk(const SearchOptions& options, size_t ef, Scratch& scrat
     scratch.pool.PrefetchNext(kBlocksAhead, prefetch);
     const uint8_t* const block = Block(id);
     const float key = kernels.node_key(&layout_.shape, &scratch.block_query, block);
-    if (key < scratch.results.threshold() && options.filter.Contains(id)) {
-      OfferResult(key, id, scratch);
+    ++scratch.counters.refined;
+    if (key < scratch.results.threshold()) {
+      if (options.filter.Contains(id)) {
+        OfferResult(key, id, scratch);
+      } else {
+        ++scratch.counters.filtered;
+      }
     }
     OfferNeighbors(block, key, options, scratch);
     scratch.pool.PrefetchNext(1, prefetch);
@@ -132,9 +139,29 @@ void SealedGraph::RefineWanted(Scratch& scratch) const {
     if (!scratch.visited.Mark(id)) {
       continue;
     }
+    ++scratch.counters.refined;
     const float key = kernels.node_key(&layout_.shape, &scratch.block_query, Block(id));
     if (key < scratch.results.threshold()) {
       OfferResult(key, id, scratch);
+    }
+  }
+}
+
+// A pool may hold a row several times, as estimated from several neighbours: for a large k it has to be wider.
+Status SealedGraph::WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const {
+  const bool filtered = options.filter.passing != nullptr;
+  size_t ef = std::max<size_t>(options.ef, 2 * static_cast<size_t>(options.k));
+  for (int round = 1;; ++round, ef *= 4) {
+    scratch.results.Reset(RankedRowsFor(options.k));
+    scratch.wanted.Reset(filtered ? std::max<size_t>(kWantedMin, kWantedPerResult * options.k) : 1);
+    const Status status = Walk(options, ef, scratch);
+    if (status.ok() && filtered) {
+      RefineWanted(scratch);
+    }
+    scratch.visited.Clear();
+    LB_TRY(status);
+    if (scratch.results.size() >= options.k || round == kRoundsMax || ef / FinalLinks::kDegree > layout_.rows) {
+      return {};
     }
   }
 }
@@ -177,15 +204,14 @@ Result<std::vector<Neighbor>> SealedGraph::Search(const float* query, const Sear
   const auto lease = scratch_.Take();
   Scratch& scratch = *lease;
   Prepare(query, scratch);
+  scratch.counters = {};
   scratch.results.Reset(RankedRowsFor(options.k));
   scratch.wanted.Reset(options.filter.passing == nullptr ? 1
                                                          : std::max<size_t>(kWantedMin, kWantedPerResult * options.k));
-  const Status status = Walk(options, std::max(options.ef, options.k), scratch);
-  if (status.ok() && options.filter.passing != nullptr) {
-    RefineWanted(scratch);
+  LB_TRY(WalkUntilEnough(options, scratch));
+  if (options.counters != nullptr) {
+    options.counters->Add(scratch.counters);
   }
-  scratch.visited.Clear();
-  LB_TRY(status);
   return Rank(query, options, scratch);
 }
 

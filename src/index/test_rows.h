@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "index/active_graph.h"
 #include "index/hnsw.h"
 #include "index/vector_rows.h"
 #include "kernels/dispatch.h"
@@ -79,8 +80,16 @@ inline std::unique_ptr<Hnsw> MakeGraph(const std::shared_ptr<VectorRows>& rows, 
   return std::move(*graph);
 }
 
+inline std::unique_ptr<ActiveGraph> MakeActive(const std::shared_ptr<VectorRows>& rows,
+                                               const ActiveGraphOptions& options = {}) {
+  auto graph = ActiveGraph::Create(rows, rows->capacity(), options);
+  EXPECT_TRUE(graph.ok()) << graph.status().ToString();
+  return std::move(*graph);
+}
+
 // Inserts rows [begin, end), from `threads` threads.
-inline void InsertAll(Hnsw& graph, LocalId begin, LocalId end, uint32_t threads) {
+template <typename Graph>
+inline void InsertAll(Graph& graph, LocalId begin, LocalId end, uint32_t threads) {
   std::atomic<LocalId> next{begin};
   std::vector<std::thread> workers;
   for (uint32_t t = 0; t < threads; ++t) {

@@ -52,7 +52,13 @@ struct RowFilter {
 struct SearchCounters {
   uint64_t visited = 0;   // rows whose distance was computed or estimated
   uint64_t refined = 0;   // of them measured again, more exactly
-  uint64_t filtered = 0;  // rows looked at that the filter does not contain
+  uint64_t filtered = 0;  // rows near enough for the result that the filter does not contain
+
+  void Add(const SearchCounters& other) {
+    visited += other.visited;
+    refined += other.refined;
+    filtered += other.filtered;
+  }
 };
 
 struct SearchOptions {
