@@ -204,9 +204,10 @@ size_t PoolInsertWide(uint64_t* keys, size_t size, uint64_t* fresh, size_t count
   uint64_t* end = keys + size;
   for (size_t j = count; j-- > 0;) {
     const __m512i key = _mm512_set1_epi64(static_cast<int64_t>(fresh[j]));
+    const __m512i flags = _mm512_set1_epi64(static_cast<int64_t>(kPoolFlags));
     for (;;) {
       const __m512i old = _mm512_loadu_si512(end - 8);
-      const __mmask8 above = _mm512_cmpgt_epu64_mask(old, key);
+      const __mmask8 above = _mm512_cmpgt_epu64_mask(_mm512_andnot_si512(flags, old), key);
       if (above != 0xff) {
         _mm512_mask_storeu_epi64(end - 8 + j + 1, above, old);
         end -= __builtin_popcount(above);

@@ -57,6 +57,7 @@ struct SignSums {
 
 // A key of a pool: [ ordered bits of the float : 32 | two flags | row id : 30 ].
 constexpr uint64_t kPoolIdMask = (uint64_t{1} << 30) - 1;
+constexpr uint64_t kPoolFlags = uint64_t{3} << 30;
 constexpr size_t kPoolSentinels = 8;  // keys of zero that stand before the first of a pool
 
 // `dim`s are multiples of 16, except where said. Rows of uint8 stand for int8 values plus 128; products with them count
@@ -84,8 +85,9 @@ struct GraphKernels {
   // unsorted, as pool keys without flags; returns how many. NaN estimates are left out.
   size_t (*neighbor_keys)(const BlockShape* shape, const BlockQuery* query, const uint8_t* block, float node_key,
                           float threshold, uint64_t* out);
-  // Puts `count` fresh keys (sorted here, at most 64) into the sorted keys[0, size); there is room behind them, and
-  // kPoolSentinels zeros before. Returns where the lowest of them went; size if count is 0.
+  // Puts `count` fresh keys (without flags, sorted here, at most 64) into the sorted keys[0, size); there is room
+  // behind them, and kPoolSentinels zeros before. Flags of the keys do not count for their order. Returns where the
+  // lowest of them went; size if count is 0.
   size_t (*pool_insert)(uint64_t* keys, size_t size, uint64_t* fresh, size_t count);
 
   // Three rounds of signs and Hadamard blocks of `block` entries (a power of two, 16 <= block <= dim < 2 block) over

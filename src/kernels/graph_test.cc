@@ -157,6 +157,11 @@ TEST_P(GraphKernelsTest, PoolStaysSorted) {
       keys[i] = 1 + random_() % range;
     }
     std::sort(keys, keys + size);
+    std::vector<uint64_t> flags(size);
+    for (size_t i = 0; i < size; ++i) {
+      flags[i] = random_() & kPoolFlags;
+      keys[i] |= flags[i];
+    }
     std::vector<uint64_t> fresh(48);
     for (size_t i = 0; i < count; ++i) {
       fresh[i] = 1 + random_() % range;
@@ -165,8 +170,9 @@ TEST_P(GraphKernelsTest, PoolStaysSorted) {
     expected.insert(expected.end(), fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(count));
     const uint64_t lowest =
         count == 0 ? 0 : *std::min_element(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(count));
-    const auto first = static_cast<size_t>(std::upper_bound(keys, keys + size, lowest) - keys);
-    std::sort(expected.begin(), expected.end());
+    const auto by_key = [](uint64_t a, uint64_t b) { return (a & ~kPoolFlags) < (b & ~kPoolFlags); };
+    const auto first = static_cast<size_t>(std::upper_bound(keys, keys + size, lowest, by_key) - keys);
+    std::stable_sort(expected.begin(), expected.end(), by_key);
     const size_t at = fast().pool_insert(keys, size, fresh.data(), count);
     EXPECT_EQ(std::vector<uint64_t>(keys, keys + size + count), expected);
     EXPECT_EQ(at, count == 0 ? size : first);
