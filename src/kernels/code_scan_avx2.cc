@@ -92,7 +92,7 @@ void DotBlock(const uint8_t* const* rows, size_t bytes, const int8_t* query, int
 
 #include "kernels/code_row_blocks.inc"
 
-// Plain loads beat VGATHERDPS for tables in L1 and L2; four sums hide the latency of the adds.
+// Four sums hide the latency of the adds.
 void LookupBytes(const CodeRows* rows, size_t bytes, const float* tables, float* out) {
   for (size_t i = 0; i < rows->n; ++i) {
     const uint8_t* row = RowAt(rows, i);
