@@ -51,7 +51,7 @@ class ActiveGraph final : public VectorIndex {
   void Insert(LocalId id, const RowFilter* living = nullptr);
 
   // See VectorIndex. options.ef is raised to k.
-  Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const override;
+  Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const override;
 
   // Takes dead rows out of the lists of rows [begin, end), whose neighbours become each other's (as FreshDiskANN does,
   // Singh et al., 2021), dead: bitmap over the capacity. Once it has run over all rows, FreeRows may drop the lists of

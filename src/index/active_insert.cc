@@ -92,7 +92,7 @@ void ActiveGraph::Insert(LocalId id, const RowFilter* living) {
   const auto lease = scratch_.Take();
   Scratch& scratch = *lease;
   scratch.values.resize(codes_->dimension());
-  codes_->Write(id, rows_->row(id), scratch.values.data());
+  codes_->Write(*rows_, id, scratch.values.data());
   if (entries_.load(std::memory_order_acquire) != nullptr || !InsertFirst(id)) {
     scratch.probe.Aim(*codes_, id);
     // Not cancelled: nothing can fail.

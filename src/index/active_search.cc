@@ -110,16 +110,16 @@ Status ActiveGraph::Walk(const KeyProbe& probe, const WalkOptions& options, Scra
   return status;
 }
 
-Result<std::vector<Neighbor>> ActiveGraph::Search(const float* query, const SearchOptions& options) const {
+Result<std::vector<Neighbor>> ActiveGraph::Search(const TypedQuery& query, const SearchOptions& options) const {
   if (entries_.load(std::memory_order_acquire) == nullptr || options.k == 0 ||
       options.filter.begin >= options.filter.end) {
     return std::vector<Neighbor>();
   }
   const auto lease = scratch_.Take();
   Scratch& scratch = *lease;
-  scratch.query.Prepare(codes_->space(), query);
+  scratch.query.Prepare(codes_->space(), *rows_, query);
   const size_t ef = std::max(options.ef, options.k);
-  scratch.results.Reset(RankedRowsFor(options.k));
+  scratch.results.Reset(RankedRowsFor(options.k, codes_->space()));
   scratch.counters = {};
   LB_TRY(Walk(ProbeOf(codes_->space(), scratch.query),
               {.ef = ef,

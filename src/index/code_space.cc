@@ -32,8 +32,10 @@ std::vector<LocalId> SampleOf(LocalId begin, LocalId end) {
 std::vector<LocalId> OrdinaryRows(const VectorRows& rows, const std::vector<LocalId>& sample) {
   constexpr float kFar = 16 * 16;  // of squared norms
   std::vector<float> squared;
+  std::vector<float> values(rows.dimension());
   for (const LocalId id : sample) {
-    squared.push_back(rows.kernels().inner_product(rows.row(id), rows.row(id), rows.dimension()));
+    rows.ToFloat32(id, values.data());
+    squared.push_back(rows.kernels().inner_product(values.data(), values.data(), values.size()));
   }
   std::vector<float> sorted = squared;
   const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
@@ -55,15 +57,17 @@ std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalI
   space->metric_ = rows.metric();
   space->kernels_ = &kernels::GraphKernelsOf(rows.kernels().isa);
   space->distances_ = &rows.kernels();
-  space->row_dimension_ = rows.dimension();
+  space->row_dimension_ = rows.dimension() * (IsBitMetric(rows.metric()) ? 8 : 1);
   const std::vector<LocalId> sample = OrdinaryRows(rows, SampleOf(begin, end));
-  size_t coordinates = rows.dimension();
+  size_t coordinates = space->row_dimension_;
   if (rows.metric() == Metric::kInnerProduct) {
     double sum = 0;
     double squares = 0;
     double largest = 0;
+    std::vector<float> values(rows.dimension());
     for (const LocalId id : sample) {
-      const double squared = space->SquaredNorm(rows.row(id), rows.dimension());
+      rows.ToFloat32(id, values.data());
+      const double squared = space->SquaredNorm(values.data(), values.size());
       sum += std::sqrt(squared);
       squares += squared;
       largest = std::max(largest, squared);
@@ -94,7 +98,7 @@ void CodeSpace::LearnCentre(const VectorRows& rows, const std::vector<LocalId>& 
   std::vector<double> sum(dimension_);
   std::vector<float> shaped(dimension_);
   for (const LocalId id : sample) {
-    Shape(rows.row(id), shaped.data());
+    Shape(Coordinates(rows, id, shaped.data()), shaped.data());
     for (size_t i = 0; i < dimension_; ++i) {
       sum[i] += shaped[i];
     }
@@ -105,18 +109,40 @@ void CodeSpace::LearnCentre(const VectorRows& rows, const std::vector<LocalId>& 
   }
 }
 
-float CodeSpace::Shape(const float* row, float* out) const {
+// From the last element on, so that none is overwritten before it is read.
+void CodeSpace::SpreadBits(float* values) const {
+  for (size_t i = row_dimension_ / 8; i-- > 0;) {
+    const auto bits = static_cast<unsigned>(values[i]);
+    for (size_t bit = 0; bit < 8; ++bit) {
+      values[i * 8 + bit] = ((bits >> bit) & 1) != 0 ? 1.0f : 0.0f;
+    }
+  }
+}
+
+const float* CodeSpace::Coordinates(const VectorRows& rows, LocalId id, float* out) const {
+  if (rows.type() == ElementType::kFloat32) {
+    return rows.row(id);
+  }
+  rows.ToFloat32(id, out);
+  if (IsBitMetric(metric_)) {
+    SpreadBits(out);
+  }
+  return out;
+}
+
+float CodeSpace::Shape(const float* values, float* out) const {
+  const bool divide = metric_ == Metric::kCosine || metric_ == Metric::kJaccard;
   float factor = 1;
   float squared = 0;
-  if (metric_ != Metric::kL2) {
-    squared = SquaredNorm(row, row_dimension_);
+  if (divide || norm_max_squared_ > 0) {
+    squared = SquaredNorm(values, row_dimension_);
   }
-  if (metric_ == Metric::kCosine) {
+  if (divide) {
     const float inverse = 1.0f / std::sqrt(squared);
     factor = std::isfinite(inverse) ? inverse : 0.0f;
   }
   for (size_t i = 0; i < row_dimension_; ++i) {
-    out[i] = factor * row[i];
+    out[i] = factor * values[i];
   }
   std::fill(out + row_dimension_, out + dimension_, 0.0f);
   if (norm_max_squared_ > 0) {
@@ -126,8 +152,7 @@ float CodeSpace::Shape(const float* row, float* out) const {
   return squared;
 }
 
-float CodeSpace::ToSpace(const float* row, float* out) const {
-  const float squared = Shape(row, out);
+float CodeSpace::ShapedToSpace(float squared, float* out) const {
   for (size_t i = 0; i < dimension_; ++i) {
     out[i] -= centre_[i];
   }
@@ -137,28 +162,35 @@ float CodeSpace::ToSpace(const float* row, float* out) const {
   return directionless ? 1.0f : 0.0f;
 }
 
-CodeSpace::QueryTerms CodeSpace::QueryToSpace(const float* query, float* out) const {
+float CodeSpace::ToSpace(const VectorRows& rows, LocalId id, float* out) const {
+  return ShapedToSpace(Shape(Coordinates(rows, id, out), out), out);
+}
+
+CodeSpace::QueryTerms CodeSpace::QueryToSpace(const VectorRows& rows, const TypedQuery& query, float* out) const {
+  rows.ToFloat32(query, out);
+  if (IsBitMetric(metric_)) {
+    SpreadBits(out);
+  }
   QueryTerms terms;
   if (metric_ == Metric::kInnerProduct) {
-    std::copy(query, query + row_dimension_, out);
     std::fill(out + row_dimension_, out + dimension_, 0.0f);
     terms.distance_factor = 0.5f;
     terms.distance_offset = -distances_->inner_product(out, centre_.data(), dimension_);
     Rotate(out);
     return terms;
   }
-  const float extra = ToSpace(query, out);
+  const float extra = ShapedToSpace(Shape(out, out), out);
   terms.constant = SquaredNorm(out, dimension_) + extra;
-  terms.distance_factor = metric_ == Metric::kCosine ? 0.5f : 1.0f;
+  terms.distance_factor = metric_ == Metric::kL2 || metric_ == Metric::kHamming ? 1.0f : 0.5f;
   return terms;
 }
 
-void CodedQuery::Prepare(const CodeSpace& space, const float* query) {
+void CodedQuery::Prepare(const CodeSpace& space, const VectorRows& rows, const TypedQuery& query) {
   const size_t dimension = space.dimension();
   values_.resize(dimension);
   bytes_.resize(dimension);
   row_.resize(dimension);
-  terms_ = space.QueryToSpace(query, values_.data());
+  terms_ = space.QueryToSpace(rows, query, values_.data());
   row_factor_ = -2.0f * space.kernels().quantize_row(values_.data(), dimension, bytes_.data());
   row_offset_sum_ = space.kernels().row_as_query(bytes_.data(), dimension, row_.data());
 }

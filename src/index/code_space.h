@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "index/typed_query.h"
 #include "index/vector_rows.h"
 #include "kernels/graph_kernels.h"
 
@@ -15,6 +16,8 @@ namespace longbow::index {
 //
 //   euclidean      key = |q - x|^2
 //   cosine         rows and queries divided by their norm, then the same; distance = key / 2
+//   hamming        bits as coordinates of 0 and 1: key = |q - x|^2 is the number of bits that differ
+//   jaccard        the same, divided by the norm: near in angle is near in overlap, and the last ranking is exact
 //   inner product  key = -2 <q, x>; where norms differ, rows get one more coordinate that gives all of them the same
 //                  norm (Bachrach et al., RecSys 2014), so that edges between rows mean something for such queries
 //
@@ -32,31 +35,39 @@ class CodeSpace {
   // Of a row's code: a multiple of 16.
   size_t dimension() const { return dimension_; }
 
-  // row: [rows' dimension]; out: [dimension()]. Returns what is added to the squared norm of `out` to get the row's
-  // term (see RowCodes).
-  float ToSpace(const float* row, float* out) const;
+  // Row `id` of rows like those it was learned from; out: [dimension()]. Returns what is added to the squared norm of
+  // `out` to get the row's term (see RowCodes).
+  float ToSpace(const VectorRows& rows, LocalId id, float* out) const;
   // What key = constant + term + (row_factor = -2) * <q, x> is computed with.
   struct QueryTerms {
     float constant = 0;
     float distance_factor = 1;  // distance of the metric = distance_factor * key + distance_offset
     float distance_offset = 0;
   };
-  QueryTerms QueryToSpace(const float* query, float* out) const;
+  QueryTerms QueryToSpace(const VectorRows& rows, const TypedQuery& query, float* out) const;
+  // Whether distances of codes rank rows as the metric does, up to rounding.
+  bool exact() const { return metric_ != Metric::kJaccard; }
   // Whether a row's term is its squared norm; otherwise it is 0.
   bool term_is_norm() const { return metric_ != Metric::kInnerProduct; }
 
  private:
   CodeSpace() = default;
   void LearnCentre(const VectorRows& rows, const std::vector<LocalId>& sample);
-  // Divides by the norm or appends the coordinate, as the metric wants. Returns the squared norm of the row as given.
-  float Shape(const float* row, float* out) const;
+  // The row as float32, or its bits, each a coordinate. out: [dimension_]; returns where the values are: out, or the
+  // row.
+  const float* Coordinates(const VectorRows& rows, LocalId id, float* out) const;
+  // Divides by the norm or appends the coordinate, as the metric wants. values: [row_dimension_], may be out. Returns
+  // the squared norm of the values as given.
+  float Shape(const float* values, float* out) const;
+  float ShapedToSpace(float squared, float* out) const;
+  void SpreadBits(float* values) const;
   float SquaredNorm(const float* values, size_t n) const { return distances_->inner_product(values, values, n); }
   void Rotate(float* values) const { kernels_->rotate(values, signs_.data(), dimension_, block_); }
 
   Metric metric_ = Metric::kL2;
   const kernels::GraphKernels* kernels_ = nullptr;
   const kernels::Kernels* distances_ = nullptr;
-  size_t row_dimension_ = 0;
+  size_t row_dimension_ = 0;  // coordinates of a row: its elements, or their bits
   size_t dimension_ = 0;
   size_t block_ = 0;            // largest power of two within dimension_
   float norm_max_squared_ = 0;  // inner product with an added coordinate, else 0
@@ -67,8 +78,8 @@ class CodeSpace {
 // A query in a space, ready for int8 rows. Used by one thread; reusable.
 class CodedQuery {
  public:
-  // query: [rows' dimension], finite.
-  void Prepare(const CodeSpace& space, const float* query);
+  // query: made for the rows' type, finite.
+  void Prepare(const CodeSpace& space, const VectorRows& rows, const TypedQuery& query);
 
   const std::vector<float>& values() const { return values_; }  // rotated
   const int8_t* row() const { return row_.data(); }

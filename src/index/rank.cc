@@ -6,11 +6,11 @@
 
 namespace longbow::index {
 
-std::vector<Neighbor> RankExactly(const VectorRows& rows, const float* query, std::span<const PoolKey> candidates,
+std::vector<Neighbor> RankExactly(const VectorRows& rows, const TypedQuery& query, std::span<const PoolKey> candidates,
                                   size_t k) {
   const size_t n = candidates.size();
   std::vector<LocalId> ids(n);
-  std::vector<float> distances(n);
+  std::vector<double> distances(n);
   for (size_t i = 0; i < n; ++i) {
     ids[i] = IdOfKey(candidates[i]);
   }

@@ -9,8 +9,8 @@ Result<std::unique_ptr<RowCodes>> RowCodes::Create(std::shared_ptr<const CodeSpa
   return codes;
 }
 
-void RowCodes::Write(LocalId id, const float* row, float* scratch) {
-  const float extra = space_->ToSpace(row, scratch);
+void RowCodes::Write(const VectorRows& rows, LocalId id, float* scratch) {
+  const float extra = space_->ToSpace(rows, id, scratch);
   uint8_t* const code = memory_.As<uint8_t>() + static_cast<size_t>(id) * stride_;
   const float scale = space_->kernels().quantize_row(scratch, dimension(), code);
   const float squared = extra + space_->distances().inner_product(scratch, scratch, dimension());

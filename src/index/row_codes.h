@@ -32,8 +32,8 @@ class RowCodes {
   // What the row adds to a key.
   float term(LocalId id) const { return space_->term_is_norm() ? squared_norm(id) : 0.0f; }
 
-  // row: [rows' dimension]; scratch: [dimension()], left as the row in the space.
-  void Write(LocalId id, const float* row, float* scratch);
+  // Writes the code of row `id` of `rows`. scratch: [dimension()], left as the row in the space.
+  void Write(const VectorRows& rows, LocalId id, float* scratch);
   // out: [dimension()].
   void Read(LocalId id, float* out) const { space_->kernels().dequantize_row(row(id), scale(id), dimension(), out); }
 

@@ -181,7 +181,7 @@ Result<std::unique_ptr<SealedGraph>> SealedGraph::Build(const ActiveGraph& graph
                     continue;
                   }
                   own.Write(id, links.at(id), blocks + i * layout.block_stride);
-                  codes.space().ToSpace(graph.rows().row(id), values.data());
+                  codes.space().ToSpace(graph.rows(), id, values.data());
                   codes.space().kernels().quantize_residual(values.data(), codes.row(id), codes.scale(id),
                                                             codes.dimension(), residuals + i * codes.dimension());
                 }

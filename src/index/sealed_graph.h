@@ -33,7 +33,7 @@ class SealedGraph final : public VectorIndex {
   static Result<std::unique_ptr<SealedGraph>> Build(const ActiveGraph& graph, const SealOptions& options);
 
   // See VectorIndex. options.ef is raised to k.
-  Result<std::vector<Neighbor>> Search(const float* query, const SearchOptions& options) const override;
+  Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const override;
 
   size_t size_bytes() const;
   size_t code_dimension() const { return projection_.dimension(); }
@@ -62,14 +62,14 @@ class SealedGraph final : public VectorIndex {
   const uint8_t* EntryBlock(size_t i) const { return entry_blocks_.data() + i * layout_.block_stride; }
   const uint8_t* Residual(LocalId id) const { return residuals_.As<uint8_t>() + id * layout_.shape.dimension; }
 
-  void Prepare(const float* query, Scratch& scratch) const;
+  void Prepare(const TypedQuery& query, Scratch& scratch) const;
   void Start(const SearchOptions& options, size_t ef, Scratch& scratch) const;
   void OfferNeighbors(const uint8_t* block, float node_key, const SearchOptions& options, Scratch& scratch) const;
   void OfferResult(float key, LocalId id, Scratch& scratch) const;
   Status Walk(const SearchOptions& options, size_t ef, Scratch& scratch) const;
   Status WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const;
   void RefineWanted(Scratch& scratch) const;
-  std::vector<Neighbor> Rank(const float* query, const SearchOptions& options, Scratch& scratch) const;
+  std::vector<Neighbor> Rank(const TypedQuery& query, const SearchOptions& options, Scratch& scratch) const;
 
   const std::shared_ptr<const VectorRows> rows_;
   const std::shared_ptr<const CodeSpace> space_;

@@ -20,9 +20,9 @@ constexpr size_t kWantedMin = 160;
 
 }  // namespace
 
-void SealedGraph::Prepare(const float* query, Scratch& scratch) const {
+void SealedGraph::Prepare(const TypedQuery& query, Scratch& scratch) const {
   const kernels::GraphKernels& kernels = space_->kernels();
-  scratch.query.Prepare(*space_, query);
+  scratch.query.Prepare(*space_, *rows_, query);
   const CodedQuery& coded = scratch.query;
   const float* values = coded.values().data();
   const size_t code_dimension = projection_.dimension();
@@ -152,7 +152,7 @@ Status SealedGraph::WalkUntilEnough(const SearchOptions& options, Scratch& scrat
   const bool filtered = options.filter.passing != nullptr;
   size_t ef = std::max<size_t>(options.ef, 2 * static_cast<size_t>(options.k));
   for (int round = 1;; ++round, ef *= 4) {
-    scratch.results.Reset(RankedRowsFor(options.k));
+    scratch.results.Reset(RankedRowsFor(options.k, *space_));
     scratch.wanted.Reset(filtered ? std::max<size_t>(kWantedMin, kWantedPerResult * options.k) : 1);
     const Status status = Walk(options, ef, scratch);
     if (status.ok() && filtered) {
@@ -167,7 +167,7 @@ Status SealedGraph::WalkUntilEnough(const SearchOptions& options, Scratch& scrat
 }
 
 // By both levels of the codes, then, if distances are to be exact, by the rows.
-std::vector<Neighbor> SealedGraph::Rank(const float* query, const SearchOptions& options, Scratch& scratch) const {
+std::vector<Neighbor> SealedGraph::Rank(const TypedQuery& query, const SearchOptions& options, Scratch& scratch) const {
   SearchPool& results = scratch.results;
   const kernels::GraphKernels& kernels = space_->kernels();
   const kernels::BlockShape& shape = layout_.shape;
@@ -185,8 +185,10 @@ std::vector<Neighbor> SealedGraph::Rank(const float* query, const SearchOptions&
     keys[i] = MakeKey(scratch.query.constant() + header.term - 2 * dot, id);
   }
   std::sort(keys.begin(), keys.end());
-  keys.resize(std::min<size_t>(keys.size(), options.k));
-  if (options.exact_distances) {
+  if (space_->exact()) {
+    keys.resize(std::min<size_t>(keys.size(), options.k));
+  }
+  if (options.exact_distances || !space_->exact()) {
     return RankExactly(*rows_, query, keys, options.k);
   }
   std::vector<Neighbor> neighbors;
@@ -197,7 +199,7 @@ std::vector<Neighbor> SealedGraph::Rank(const float* query, const SearchOptions&
   return neighbors;
 }
 
-Result<std::vector<Neighbor>> SealedGraph::Search(const float* query, const SearchOptions& options) const {
+Result<std::vector<Neighbor>> SealedGraph::Search(const TypedQuery& query, const SearchOptions& options) const {
   if (layout_.entry_block_count == 0 || options.k == 0 || options.filter.begin >= options.filter.end) {
     return std::vector<Neighbor>();
   }
@@ -205,7 +207,7 @@ Result<std::vector<Neighbor>> SealedGraph::Search(const float* query, const Sear
   Scratch& scratch = *lease;
   Prepare(query, scratch);
   scratch.counters = {};
-  scratch.results.Reset(RankedRowsFor(options.k));
+  scratch.results.Reset(RankedRowsFor(options.k, *space_));
   scratch.wanted.Reset(options.filter.passing == nullptr ? 1
                                                          : std::max<size_t>(kWantedMin, kWantedPerResult * options.k));
   LB_TRY(WalkUntilEnough(options, scratch));
