@@ -1,6 +1,7 @@
 #include "cli/bench_index.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -17,6 +18,7 @@
 namespace longbow::cli {
 namespace {
 
+constexpr float kFloat16Max = 65'504;
 constexpr double kRecallEnd = 0.9995;  // a sweep that nobody prescribed goes no further
 
 struct Data {
@@ -40,6 +42,11 @@ Result<Data> ReadData(const BenchOptions& options, FileSystem& fs, const kernels
     return InvalidArgument(options.base_path + ": has shape (" + std::to_string(base.rows) + ", " +
                            std::to_string(base.columns) + "), at most (" + std::to_string(index::VectorRows::kRowsMax) +
                            ", " + std::to_string(limits::kDimensionMax) + ") can be indexed");
+  }
+  const auto large = std::ranges::find_if(base.values, [](float v) { return std::abs(v) > kFloat16Max; });
+  if (options.type == ElementType::kFloat16 && large != base.values.end()) {
+    return InvalidArgument(options.base_path + ": holds " + std::to_string(*large) +
+                           ", which float16 cannot: --dtype f32");
   }
   if (!options.filter.empty()) {
     LB_ASSIGN(data.mask, MakeMask(fs, options.filter, base));

@@ -84,7 +84,7 @@ TEST_F(BenchIndexTest, FlatIsExactAndTheReportSaysSo) {
 
 TEST_F(BenchIndexTest, TheSweepEndsWithRecallAndThreadsAgree) {
   for (const char* threads : {"--threads=1", "--threads=2"}) {
-    const auto report = BenchIndex(Options({threads}), fs_, *kernels_);
+    const auto report = BenchIndex(Options({threads, "--state=active"}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
     const auto& curve = report->runs.front();
     EXPECT_GE(curve.back().recall, 0.99);
@@ -102,6 +102,16 @@ TEST_F(BenchIndexTest, AnswersUnderAFilterAreAmongTheRowsThatPass) {
     EXPECT_EQ(report->runs.front().front().recall, 1.0);  // also where fewer than k rows pass
     EXPECT_EQ(report->runs.front().front().short_answers, 0u);
   }
+}
+
+TEST_F(BenchIndexTest, Float16TakesHalfTheMemory) {
+  for (const char* state : {"--state=flat", "--state=active", "--state=engine"}) {
+    const auto report = BenchIndex(Options({state, "--dtype=f16", "--ef=200", "--runs=1"}), fs_, *kernels_);
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    EXPECT_GT(report->runs.front().front().recall, 0.97) << state;  // rounding swaps near ties
+  }
+  const auto report = BenchIndex(Options({"--state=flat", "--dtype=f16", "--ef=10", "--runs=1"}), fs_, *kernels_);
+  EXPECT_EQ(report->build.bytes, 2000 * kDimension * 2);
 }
 
 TEST_F(BenchIndexTest, TheEngineAnswersAsItServes) {

@@ -40,7 +40,7 @@ constexpr std::array kTable = {
            .max = kThreadsMax},
     Option{.name = "dtype",
            .default_text = "f32",
-           .help = "Element type the index holds: f32 or f16.",
+           .help = "Element type that rows are kept in: f32 or f16.",
            .choices = "f32 f16"},
     Option{
         .name = "state",
@@ -128,9 +128,6 @@ Status CheckCombination(const BenchOptions& options, const Config& config) {
   if (options.base_path.empty() || options.query_path.empty()) {
     return InvalidArgument("flags --base and --query are needed: .npy files of rows and queries");
   }
-  if (config.String("dtype") != "f32") {
-    return Unimplemented("flag --dtype: this version's indexes hold float32; float16 files are widened");
-  }
   if (!config.String("recall_target").empty()) {
     return Unimplemented("flag --recall-target: this version's indexes take --ef only");
   }
@@ -156,6 +153,7 @@ Result<BenchOptions> ParseBenchOptions(std::span<const std::string> arguments) {
   options.filter = config.String("filter");
   LB_ASSIGN(options.churn, ParseChurn(config.String("churn")));
   LB_TRY(CheckCombination(options, config));
+  options.type = config.String("dtype") == "f16" ? ElementType::kFloat16 : ElementType::kFloat32;
   options.metric_word = config.String("metric");
   LB_ASSIGN(options.metric, MetricOfWord(options.metric_word));
   options.k = static_cast<uint32_t>(config.Int("k"));

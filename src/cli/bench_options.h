@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "base/status.h"
+#include "model/element_type.h"
 #include "model/metric.h"
 
 namespace longbow::cli {
@@ -25,6 +26,7 @@ struct BenchOptions {
   std::string truth_path;  // empty: computed
   std::string dataset;     // its name in the report
   Metric metric = Metric::kL2;
+  ElementType type = ElementType::kFloat32;
   std::string metric_word;  // as it was given: ip, l2 or cosine
   uint32_t k = 10;
   uint32_t threads = 1;

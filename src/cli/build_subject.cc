@@ -15,6 +15,7 @@ SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension,
           .dimension = dimension,
           .capacity = capacity,
           .metric = options.metric,
+          .type = options.type,
           .threads = options.threads,
           .mask = mask};
 }

@@ -8,6 +8,7 @@
 #include "cli/parallel.h"
 #include "engine/search.h"
 #include "engine/shard.h"
+#include "model/float16.h"
 
 namespace longbow::cli {
 namespace {
@@ -78,12 +79,9 @@ class EngineSubject final : public Subject {
 
  private:
   Status Append(const float* rows, uint32_t count) {
-    const size_t values = static_cast<size_t>(count) * options_.dimension;
-    arrow::FloatBuilder builder;
+    LB_ASSIGN(const std::shared_ptr<arrow::Array> elements,
+              ElementsOf(rows, static_cast<size_t>(count) * options_.dimension));
     arrow::Int8Builder passes;
-    if (arrow::Status status = builder.AppendValues(rows, static_cast<int64_t>(values)); !status.ok()) {
-      return FromArrow(status);
-    }
     for (uint32_t i = 0; i < count; ++i) {
       const size_t row = rows_ + i;
       const bool passing = options_.mask == nullptr || (row < options_.mask->rows && options_.mask->Contains(row));
@@ -91,15 +89,31 @@ class EngineSubject final : public Subject {
         return FromArrow(status);
       }
     }
-    const auto elements = builder.Finish();
     const auto passing = passes.Finish();
-    if (!elements.ok() || !passing.ok()) {
-      return FromArrow(elements.ok() ? passing.status() : elements.status());
+    if (!passing.ok()) {
+      return FromArrow(passing.status());
     }
-    const auto vectors = std::make_shared<arrow::FixedSizeListArray>(columns_->field(0)->type(), count, *elements);
+    const auto vectors = std::make_shared<arrow::FixedSizeListArray>(columns_->field(0)->type(), count, elements);
     LB_TRY(shard_.ApplyRows(arrow::RecordBatch::Make(columns_, count, {vectors, *passing}), LogIndex{++version_}));
     rows_ += count;
     return {};
+  }
+
+  Result<std::shared_ptr<arrow::Array>> ElementsOf(const float* values, size_t n) const {
+    arrow::FloatBuilder floats;
+    arrow::HalfFloatBuilder halves;
+    arrow::Status status;
+    if (options_.type == ElementType::kFloat32) {
+      status = floats.AppendValues(values, static_cast<int64_t>(n));
+    }
+    for (size_t i = 0; options_.type == ElementType::kFloat16 && i < n && status.ok(); ++i) {
+      status = halves.Append(HalfFromFloat(values[i]));
+    }
+    if (!status.ok()) {
+      return FromArrow(status);
+    }
+    auto array = options_.type == ElementType::kFloat32 ? floats.Finish() : halves.Finish();
+    return array.ok() ? Result<std::shared_ptr<arrow::Array>>(*array) : FromArrow(array.status());
   }
 
   Status LinkAll() {
@@ -125,10 +139,11 @@ class EngineSubject final : public Subject {
 }  // namespace
 
 Result<std::unique_ptr<Subject>> MakeEngineSubject(const SubjectOptions& options, const kernels::Kernels& kernels) {
-  const auto columns = arrow::schema(
-      {arrow::field("vector", arrow::fixed_size_list(arrow::float32(), static_cast<int32_t>(options.dimension))),
-       arrow::field("passes", arrow::int8())},
-      arrow::key_value_metadata({"longbow.metric"}, {std::string(MetricName(options.metric))}));
+  const auto type = options.type == ElementType::kFloat32 ? arrow::float32() : arrow::float16();
+  const auto columns =
+      arrow::schema({arrow::field("vector", arrow::fixed_size_list(type, static_cast<int32_t>(options.dimension))),
+                     arrow::field("passes", arrow::int8())},
+                    arrow::key_value_metadata({"longbow.metric"}, {std::string(MetricName(options.metric))}));
   LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromArrow(columns));
   return std::unique_ptr<Subject>(std::make_unique<EngineSubject>(options, std::move(schema), kernels));
 }

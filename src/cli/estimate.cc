@@ -10,7 +10,7 @@
 namespace longbow::cli {
 namespace {
 
-constexpr uint32_t kFirstRows = 1000;  // of the smallest index built
+constexpr uint32_t kFirstRows = 1024;  // of the smallest index built
 constexpr uint32_t kMadeRowsMax = 64'000;
 constexpr size_t kMadeBytesMax = 256 << 20;
 constexpr uint32_t kMadeClusters = 200;
@@ -69,8 +69,9 @@ class Calibration {
       LB_ASSIGN(const BuildFigures figures, BuildMeasured(*subject, sample_.values.data(), rows));
       builds_.push_back(figures);
       spent += figures.wall_s;
-      // The next would take a little more than twice as long as this one.
-      if (rows == rows_max || spent + 2 * figures.wall_s > options_.calibration_seconds) {
+      // The next would take a little more than twice as long as this one. A line needs two.
+      const bool late = builds_.size() > 1 && spent + 2 * figures.wall_s > options_.calibration_seconds;
+      if (rows == rows_max || late) {
         return {};
       }
     }
@@ -101,7 +102,7 @@ class Calibration {
   double LineThroughEnds(double rows, double x, Sample (*of)(const BuildFigures&)) const {
     const Sample last = of(builds_.back());
     if (builds_.size() == 1 || rows <= builds_.back().rows) {
-      return last.y;
+      return last.y;  // all rows were built upon
     }
     const Sample first = of(builds_[builds_.size() - std::min<size_t>(builds_.size(), 3)]);
     // Measuring noise must not make larger indexes cheaper.
@@ -123,14 +124,14 @@ Result<EstimateReport> EstimateIndex(const EstimateOptions& options, const Matri
     return InvalidArgument("dimension mismatch: the sample has " + std::to_string(sample->columns) + ", expected " +
                            std::to_string(options.dimension));
   }
-  const uint64_t least = std::min<uint64_t>(kFirstRows, options.rows);
+  const uint64_t least = std::min<uint64_t>(2 * kFirstRows, options.rows);
   if (sample != nullptr && sample->rows < least) {
     return InvalidArgument("the sample has " + std::to_string(sample->rows) + " rows, at least " +
                            std::to_string(least) + " are needed");
   }
   Matrix<float> made;
   if (sample == nullptr) {
-    const size_t affordable = std::max<size_t>(kFirstRows, kMadeBytesMax / (sizeof(float) * options.dimension));
+    const size_t affordable = std::max<size_t>(2 * kFirstRows, kMadeBytesMax / (sizeof(float) * options.dimension));
     made = MakeRows(static_cast<uint32_t>(std::min<uint64_t>({options.rows, kMadeRowsMax, affordable})),
                     options.dimension);
     sample = &made;

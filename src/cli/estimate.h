@@ -40,7 +40,8 @@ struct EstimateReport {
 
 // Builds small indexes of `sample` (rows like those to come; null: made ones), doubling their size, and goes on from
 // there: bytes are linear in rows; time per row is linear in the logarithm of rows, because a walk's length is.
-// INVALID_ARGUMENT if the sample has another dimension or fewer than 1,000 rows.
+// INVALID_ARGUMENT if the sample has another dimension or too few rows for two builds (2,048, if not fewer are asked
+// for).
 Result<EstimateReport> EstimateIndex(const EstimateOptions& options, const Matrix<float>* sample,
                                      const kernels::Kernels& kernels);
 

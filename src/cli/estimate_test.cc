@@ -33,7 +33,7 @@ TEST(EstimateIndex, ComesNearToARealBuild) {
   constexpr uint32_t kRows = 16'000;
   const Matrix<float> rows = RandomRows(kRows);
   const Matrix<float> sample{
-      4000, kDimension, {rows.values.begin(), rows.values.begin() + static_cast<std::ptrdiff_t>(4000) * kDimension}};
+      4096, kDimension, {rows.values.begin(), rows.values.begin() + static_cast<std::ptrdiff_t>(4096) * kDimension}};
   EstimateOptions options{.rows = kRows, .dimension = kDimension, .metric = Metric::kL2};
   options.calibration_seconds = 1000;  // so that all of the sample is built upon, however slow the machine
   const auto report = EstimateIndex(options, &sample, TestKernels());
@@ -44,7 +44,7 @@ TEST(EstimateIndex, ComesNearToARealBuild) {
     ASSERT_TRUE(subject.ok()) << subject.status().ToString();
     const auto figures = BuildMeasured(**subject, rows.values.data(), kRows);
     ASSERT_TRUE(figures.ok()) << figures.status().ToString();
-    EXPECT_EQ(estimate.calibrated_rows, 4000u);
+    EXPECT_EQ(estimate.calibrated_rows, 4096u);
     const double bytes = static_cast<double>(figures->bytes);
     EXPECT_NEAR(static_cast<double>(estimate.bytes), bytes, 0.2 * bytes) << estimate.state;
     if (estimate.state != "flat") {  // whose microseconds are the clock's noise
@@ -79,10 +79,10 @@ TEST(EstimateIndex, SmallAndOddSizes) {
 }
 
 TEST(EstimateIndex, ASampleMustFit) {
-  const Matrix<float> sample = RandomRows(2000);
+  const Matrix<float> sample = RandomRows(3000);
   const auto wrong = EstimateIndex({.rows = 10'000, .dimension = 8}, &sample, TestKernels());
   EXPECT_EQ(wrong.status().code(), StatusCode::kInvalidArgument);
-  const Matrix<float> few = RandomRows(10);
+  const Matrix<float> few = RandomRows(2000);
   EXPECT_EQ(EstimateIndex({.rows = 10'000, .dimension = kDimension}, &few, TestKernels()).status().code(),
             StatusCode::kInvalidArgument);
 }

@@ -8,6 +8,7 @@
 #include "index/flat_search.h"
 #include "index/hnsw.h"
 #include "index/vector_rows.h"
+#include "model/float16.h"
 
 namespace longbow::cli {
 namespace {
@@ -19,28 +20,27 @@ class FlatSubject : public Subject {
       : options_(std::move(options)), rows_(std::move(rows)), deleted_at_(options_.capacity) {}
 
   Status Build(const float* rows, uint32_t count) override {
-    std::copy(rows, rows + static_cast<size_t>(count) * options_.dimension, rows_->MutableRow(0));
-    rows_->FinishRows(0, count);
+    Write(0, rows, count);
     count_ = count;
     return {};
   }
 
   Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
     FillFilter(options.filter);
-    return index::FlatSearch(*rows_, query, options);
+    LB_ASSIGN(const index::TypedQuery typed, TypedQueryOf(query));
+    return index::FlatSearch(*rows_, typed, options);
   }
 
   uint64_t SizeBytes() const override {
-    const uint64_t norm_bytes = options_.metric == Metric::kCosine ? sizeof(float) : 0;
-    return static_cast<uint64_t>(count_) * (sizeof(float) * options_.dimension + norm_bytes);
+    const uint64_t norm_bytes = options_.metric == Metric::kCosine ? sizeof(double) : 0;
+    return static_cast<uint64_t>(count_) * (rows_->row_bytes() + norm_bytes);
   }
 
   Result<index::LocalId> Insert(const float* row) override {
     if (count_ == options_.capacity) {
       return ResourceExhausted("the index has room for " + std::to_string(options_.capacity) + " rows");
     }
-    std::copy(row, row + options_.dimension, rows_->MutableRow(count_));
-    rows_->FinishRows(count_, count_ + 1);
+    Write(count_, row, 1);
     return count_++;
   }
 
@@ -52,6 +52,24 @@ class FlatSubject : public Subject {
   uint32_t CountUnreachable() const override { return 0; }
 
  protected:
+  // Float16 rows take float32 queries of their own making; float32 rows the query as it is.
+  Result<index::TypedQuery> TypedQueryOf(const float* query) const {
+    if (options_.type == ElementType::kFloat32) {
+      return index::TypedQuery(query);
+    }
+    return index::TypedQuery::For(options_.type, options_.metric, {query, query + options_.dimension});
+  }
+
+  void Write(uint32_t first, const float* rows, uint32_t count) {
+    const size_t values = static_cast<size_t>(count) * options_.dimension;
+    if (options_.type == ElementType::kFloat32) {
+      std::copy(rows, rows + values, rows_->MutableRow(first));
+    } else {
+      std::transform(rows, rows + values, reinterpret_cast<uint16_t*>(rows_->MutableBytes(first)), HalfFromFloat);
+    }
+    rows_->FinishRows(first, first + count);
+  }
+
   void FillFilter(index::RowFilter& filter) const {
     filter.end = count_;
     filter.deleted_at = deleted_at_.data();
@@ -79,7 +97,8 @@ class ActiveSubject final : public FlatSubject {
 
   Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
     FillFilter(options.filter);
-    return graph_->Search(query, options);
+    LB_ASSIGN(const index::TypedQuery typed, TypedQueryOf(query));
+    return graph_->Search(typed, options);
   }
 
   // Lists of level 0 are 2 m links; one row in m has a list of m links above, and those levels add up to 1 / (m - 1).
@@ -108,7 +127,7 @@ Result<std::unique_ptr<Subject>> MakeSubject(const SubjectOptions& options, cons
     return MakeEngineSubject(options, kernels);
   }
   LB_ASSIGN(std::shared_ptr<index::VectorRows> rows,
-            index::VectorRows::Create(options.dimension, options.capacity, options.metric, kernels));
+            index::VectorRows::Create(options.dimension, options.capacity, options.metric, kernels, options.type));
   if (options.state == "flat") {
     return std::unique_ptr<Subject>(std::make_unique<FlatSubject>(options, std::move(rows)));
   }

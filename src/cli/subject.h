@@ -11,6 +11,7 @@
 #include "cli/row_mask.h"
 #include "index/vector_index.h"
 #include "kernels/kernels.h"
+#include "model/element_type.h"
 #include "model/metric.h"
 
 namespace longbow::cli {
@@ -20,8 +21,9 @@ struct SubjectOptions {
   uint32_t dimension = 0;
   uint32_t capacity = 0;  // rows, those that Insert adds included
   Metric metric = Metric::kL2;
-  uint32_t threads = 1;           // of Build
-  const RowMask* mask = nullptr;  // rows that filtered searches will let pass; outlives the subject
+  ElementType type = ElementType::kFloat32;  // that rows are kept in: this or kFloat16, which they are rounded to
+  uint32_t threads = 1;                      // of Build
+  const RowMask* mask = nullptr;             // rows that filtered searches will let pass; outlives the subject
 };
 
 // Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once. engine:
