@@ -143,7 +143,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--metric", default="ip", choices=("ip", "l2", "cosine"), help="of the set 'data'")
     parser.add_argument("--sets", default="", help="data," + ",".join(data_sets.GENERATORS))
     parser.add_argument("--peers", default=",".join(LIBRARIES), help="libraries, with commas between")
-    parser.add_argument("--states", default="active", help="states of Longbow's index, with commas between")
+    parser.add_argument("--states", default="sealed,active", help="states of Longbow's index, with commas between")
     parser.add_argument("--rows", type=int, default=100_000, help="most rows of a set")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--k", type=int, default=10)

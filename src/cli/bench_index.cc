@@ -126,6 +126,7 @@ Result<BenchReport> BenchIndex(const BenchOptions& options, FileSystem& fs, cons
                       .answers = &answers,
                       .mask = data.mask_or_null(),
                       .k = options.k,
+                      .exact_distances = options.exact_distances,
                       .threads = options.threads,
                       .seconds_min = options.seconds_min};
   LB_TRY(MeasureRuns(options, run, &report));

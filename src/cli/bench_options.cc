@@ -44,10 +44,14 @@ constexpr std::array kTable = {
            .choices = "f32 f16"},
     Option{
         .name = "state",
-        .default_text = "active",
+        .default_text = "sealed",
         .help =
             "The index: active (rows just inserted), flat (exact scan) or engine (as served: planner, filter indexes).",
         .choices = kSubjectStates},
+    Option{.name = "distances",
+           .default_text = "exact",
+           .help = "Of answers: exact (of the rows) or codes (sealed; rows then need no memory).",
+           .choices = "exact codes"},
     Option{.name = "filter",
            .default_text = "",
            .help =
@@ -131,6 +135,12 @@ Status CheckCombination(const BenchOptions& options, const Config& config) {
   if (!config.String("recall_target").empty()) {
     return Unimplemented("flag --recall-target: this version's indexes take --ef only");
   }
+  if (config.String("distances") == "codes" && options.state != "sealed") {
+    return InvalidArgument("flag --distances: only state sealed answers with distances of codes");
+  }
+  if (options.churn && options.state == "sealed") {
+    return InvalidArgument("flag --churn: a sealed index takes no rows; give --state active or engine");
+  }
   if (options.churn && !(options.filter.empty() && options.truth_path.empty())) {
     return InvalidArgument(
         "flag --churn: cannot be combined with --filter or --gt; answers change from round to round");
@@ -150,6 +160,7 @@ Result<BenchOptions> ParseBenchOptions(std::span<const std::string> arguments) {
   options.query_path = config.String("query");
   options.truth_path = config.String("gt");
   options.state = config.String("state");
+  options.exact_distances = config.String("distances") == "exact";
   options.filter = config.String("filter");
   LB_ASSIGN(options.churn, ParseChurn(config.String("churn")));
   LB_TRY(CheckCombination(options, config));

@@ -31,6 +31,7 @@ struct BenchOptions {
   uint32_t k = 10;
   uint32_t threads = 1;
   std::string state;
+  bool exact_distances = true;
   std::string filter;  // empty: none
   std::optional<ChurnPlan> churn;
   std::vector<uint32_t> efs;  // ascending, each at least k

@@ -17,6 +17,7 @@ SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension,
           .metric = options.metric,
           .type = options.type,
           .threads = options.threads,
+          .exact_distances = options.exact_distances,
           .mask = mask};
 }
 

@@ -81,6 +81,7 @@ class Churn {
       base_rows_[id] = next_row_++;
       living_ids_.push_back(id);
     }
+    subject_->FinishBackgroundWork();
     return {};
   }
 
@@ -98,7 +99,7 @@ class Churn {
     return fresh;
   }
 
-  Result<std::vector<CurvePoint>> Recalls(const Subject& subject, const std::vector<uint32_t>& base_rows,
+  Result<std::vector<CurvePoint>> Recalls(Subject& subject, const std::vector<uint32_t>& base_rows,
                                           const ExactAnswers& answers) const {
     const SearchRun run{.subject = &subject,
                         .queries = &queries_,

@@ -69,7 +69,7 @@ class EngineSubject final : public Subject {
     return unreachable;
   }
 
-  void FinishBackgroundWork() const override {
+  void FinishBackgroundWork() override {
     const std::shared_ptr<const engine::View> view = shard_.Pin();
     for (const engine::SegmentView& segment : view->segments) {
       while (segment.segment->filters().BuildSome(*view->schema, segment.chunks)) {

@@ -17,6 +17,7 @@ index::SearchOptions OptionsOf(const SearchRun& run, uint32_t ef) {
   index::SearchOptions options;
   options.k = run.k;
   options.ef = ef;
+  options.exact_distances = run.exact_distances;
   options.filter.passing = run.mask == nullptr ? nullptr : run.mask->words.data();
   return options;
 }

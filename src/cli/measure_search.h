@@ -14,13 +14,14 @@
 namespace longbow::cli {
 
 struct SearchRun {
-  const Subject* subject = nullptr;
+  Subject* subject = nullptr;
   const Matrix<float>* queries = nullptr;
   const ExactAnswers* answers = nullptr;
   // Row of the base behind each of the subject's ids; null: they are the same. Answers name base rows.
   const std::vector<uint32_t>* base_rows = nullptr;
   const RowMask* mask = nullptr;  // over the subject's ids; null = all pass
   uint32_t k = 10;
+  bool exact_distances = true;
   uint32_t threads = 1;
   double seconds_min = 0.2;  // of each measurement; passes over the queries are repeated until then
 };

@@ -23,12 +23,13 @@ struct SubjectOptions {
   Metric metric = Metric::kL2;
   ElementType type = ElementType::kFloat32;  // that rows are kept in: this or kFloat16, which they are rounded to
   uint32_t threads = 1;                      // of Build
+  bool exact_distances = true;               // of answers: from the rows; else, in sealed, from their codes
   const RowMask* mask = nullptr;             // rows that filtered searches will let pass; outlives the subject
 };
 
-// Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once. engine:
-// the whole path of a served search but for log and network.
-inline constexpr std::string_view kSubjectStates = "active flat engine";
+// Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once. sealed:
+// made of an active one, takes no more rows. engine: the whole path of a served search but for log and network.
+inline constexpr std::string_view kSubjectStates = "sealed active flat engine";
 
 // One index over rows that it numbers itself, from 0 in the order they came. Build first, once. Searches may run on
 // several threads; nothing else may run beside anything.
@@ -51,7 +52,7 @@ class Subject {
   // Living rows that no walk from the entry points reaches.
   virtual uint32_t CountUnreachable() const = 0;
   // Does what a server would do behind the queries it has seen so far. Nothing else may run meanwhile.
-  virtual void FinishBackgroundWork() const {}
+  virtual void FinishBackgroundWork() {}
 };
 
 // INVALID_ARGUMENT for an unknown state or options that the index refuses. `kernels` outlives the subject.

@@ -61,7 +61,7 @@ def test_json_is_as_documented(files, truth):
     found = report(files, "--runs", "2", "--ef", "16,200", *given)
     assert {key: found[key] for key in ("format", "system", "dataset", "metric", "k", "threads")} == {
         "format": 1,
-        "system": "longbow-active",
+        "system": "longbow-sealed",
         "dataset": "base",
         "metric": "ip",
         "k": 10,
@@ -93,7 +93,7 @@ def test_a_filter_limits_the_answers(files):
 
 
 def test_churn_reports_every_round(files):
-    found = report(files, "--churn", "2x20", "--ef", "120")
+    found = report(files, "--churn", "2x20", "--ef", "120", "--state", "active")
     assert [entry["round"] for entry in found["churn"]] == [0, 1, 2]
     for entry in found["churn"]:
         assert entry["unreachable"] == 0
@@ -111,6 +111,8 @@ def test_refusals_are_in_words(files):
     for arguments, words in [
         (["--gt", str(files / "query.npy")], "holds <f4, expected int32 or int64"),
         (["--ef", "3"], "from k = 10"),
+        (["--churn", "2x20"], "a sealed index takes no rows"),
+        (["--state", "active", "--distances", "codes"], "only state sealed"),
         (["--metric", "hamming"], "must be one of"),
         (["--thread", "2"], "did you mean --threads?"),
         (["--json", str(files / "no" / "r.json")], "does not exist"),

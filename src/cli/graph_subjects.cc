@@ -1,0 +1,108 @@
+#include "cli/graph_subjects.h"
+
+#include <algorithm>
+
+#include "cli/flat_subject.h"
+#include "cli/parallel.h"
+#include "index/active_graph.h"
+#include "index/sealed_graph.h"
+
+namespace longbow::cli {
+namespace {
+
+class ActiveSubject : public FlatSubject {
+ public:
+  using FlatSubject::FlatSubject;
+
+  Status Build(const float* rows, uint32_t count) override {
+    LB_TRY(FlatSubject::Build(rows, count));
+    LB_ASSIGN(graph_, index::ActiveGraph::Create(rows_, count, {}));
+    LB_TRY(RunInParallel(options_.threads, count, [this](size_t i) {
+      graph_->Insert(static_cast<index::LocalId>(i));
+      return Status();
+    }));
+    graph_->Repair();
+    return {};
+  }
+
+  Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
+    FillFilter(options.filter);
+    LB_ASSIGN(const index::TypedQuery typed, TypedQueryOf(query));
+    return graph_->Search(typed, options);
+  }
+
+  uint64_t SizeBytes() const override {
+    const uint64_t link_bytes = sizeof(uint32_t) + index::SlackLinks::kSlots * (sizeof(uint32_t) + sizeof(float));
+    return FlatSubject::SizeBytes() + count_ * (graph_->codes().stride() + link_bytes);
+  }
+
+  Result<index::LocalId> Insert(const float* row) override {
+    LB_ASSIGN(const index::LocalId id, FlatSubject::Insert(row));
+    index::RowFilter living;
+    FillFilter(living);
+    graph_->Insert(id, &living);
+    return id;
+  }
+
+  uint32_t CountUnreachable() const override { return graph_->CountUnreachableRows(); }
+
+  // What the repair agent does after deletes: lists forget the dead, islands are linked again.
+  void FinishBackgroundWork() override {
+    std::vector<uint64_t> dead(options_.capacity / 64 + 1);
+    for (index::LocalId id = 0; id < count_; ++id) {
+      const bool is_dead = deleted_at_[id].load(std::memory_order_relaxed) != 0;
+      dead[id >> 6] |= static_cast<uint64_t>(is_dead) << (id & 63);
+    }
+    if (std::ranges::any_of(dead, [](uint64_t word) { return word != 0; })) {
+      graph_->Unlink(dead.data(), 0, count_);
+      graph_->FreeRows(dead.data(), 0, count_);
+      graph_->Repair();
+    }
+  }
+
+ protected:
+  std::unique_ptr<index::ActiveGraph> graph_;
+};
+
+class SealedSubject final : public ActiveSubject {
+ public:
+  using ActiveSubject::ActiveSubject;
+
+  // Inserted first, as rows are in a server, and then sealed; all of it counts as building.
+  Status Build(const float* rows, uint32_t count) override {
+    LB_TRY(ActiveSubject::Build(rows, count));
+    LB_ASSIGN(sealed_, index::SealedGraph::Build(*graph_, {.threads = options_.threads}));
+    graph_.reset();
+    return {};
+  }
+
+  Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
+    FillFilter(options.filter);
+    LB_ASSIGN(const index::TypedQuery typed, TypedQueryOf(query));
+    return sealed_->Search(typed, options);
+  }
+
+  uint64_t SizeBytes() const override {
+    // Distances of codes need no row: those can stay in their file.
+    return (options_.exact_distances ? FlatSubject::SizeBytes() : 0) + sealed_->size_bytes();
+  }
+
+  Result<index::LocalId> Insert(const float*) override { return Unimplemented("a sealed index takes no more rows"); }
+  uint32_t CountUnreachable() const override { return 0; }
+  void FinishBackgroundWork() override {}
+
+ private:
+  std::unique_ptr<index::SealedGraph> sealed_;
+};
+
+}  // namespace
+
+std::unique_ptr<Subject> MakeActiveSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows) {
+  return std::make_unique<ActiveSubject>(options, std::move(rows));
+}
+
+std::unique_ptr<Subject> MakeSealedSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows) {
+  return std::make_unique<SealedSubject>(options, std::move(rows));
+}
+
+}  // namespace longbow::cli
