@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -123,7 +124,7 @@ class FilteredSearch : public ::testing::Test {
     int built = 0;
     const auto view = shard_->Pin();
     for (const SegmentView& segment : view->segments) {
-      while (segment.segment->filters().BuildSome(*view->schema, segment.chunks)) {
+      while (segment.segment->filters().BuildSome(*view->schema, segment.chunks, &segment.segment->vectors())) {
         ++built;
       }
     }
@@ -257,6 +258,118 @@ TEST(WideFilter, IsCheckedRowByRowAndGivesWayToABitmap) {
     EXPECT_EQ(part.method == SearchMethod::kWalkThenCheck, !empty_around);
     EXPECT_EQ(part.actual_selectivity.has_value(), empty_around);
   }
+}
+
+// Vectors of 96 dimensions on a plane of 6, as embeddings are.
+class ProjectedSearch : public ::testing::Test {
+ protected:
+  static constexpr int kWide = 96;
+  ProjectedSearch() {
+    for (auto& axis : axes_) {
+      axis = RandomVector(random_, kWide);
+    }
+  }
+  std::vector<float> Wide() {
+    std::vector<float> vector(kWide, 0.0f);
+    for (const auto& axis : axes_) {
+      const auto at = static_cast<float>(random_.Fraction() * 2 - 1);
+      for (int d = 0; d < kWide; ++d) {
+        vector[static_cast<size_t>(d)] += at * axis[static_cast<size_t>(d)];
+      }
+    }
+    return vector;
+  }
+  Random random_{21};
+  std::array<std::vector<float>, 6> axes_;
+};
+
+TEST_F(ProjectedSearch, RangesConjunctionsDeletesAndRowsThatCameLater) {
+  const auto schema = TestSchema(kWide);
+  Shard shard(ShardId{1}, *CollectionSchema::FromArrow(schema), TestSegmentOptions(20'000));
+  std::map<int64_t, TestRow> model;
+  uint64_t index = 1;
+  const auto put = [&](int64_t first, int64_t count) {
+    std::vector<TestRow> rows;
+    for (int64_t id = first; id < first + count; ++id) {
+      rows.push_back({id, Wide(), NameOf(random_)});
+      model[id] = rows.back();
+    }
+    ASSERT_TRUE(shard.ApplyRows(TestBatch(schema, rows), LogIndex{++index}).ok());
+  };
+  put(0, 8000);
+  Segment& segment = *shard.Pin()->segments.front().segment;
+  for (auto work = segment.ClaimWork(8000); !work.empty(); work = segment.ClaimWork(8000)) {
+    segment.Link(work);
+  }
+  const auto build = [&] {
+    const auto view = shard.Pin();
+    int built = 0;
+    while (segment.filters().BuildSome(*view->schema, view->segments[0].chunks, &segment.vectors())) {
+      ++built;
+    }
+    return built;
+  };
+  std::map<SearchMethod, int> methods;
+  size_t right = 0;
+  size_t asked = 0;
+  const auto search = [&](const Predicate& filter) {
+    SearchRequest request;
+    request.vectors = {Wide()};
+    request.filter = filter;
+    request.explain = true;
+    std::vector<std::pair<float, uint64_t>> expected;
+    for (const auto& [id, row] : model) {
+      if (Holds(filter, row)) {
+        expected.emplace_back(Distance(row.vector, request.vectors[0]), static_cast<uint64_t>(id));
+      }
+    }
+    std::sort(expected.begin(), expected.end());
+    const auto results = Search(*shard.Pin(), request, {.ef = 128}, nullptr);
+    ASSERT_TRUE(results.ok());
+    const std::vector<Hit>& hits = results->front().hits;
+    ASSERT_EQ(hits.size(), std::min<size_t>(10, expected.size()));
+    for (const Hit& hit : hits) {
+      ASSERT_TRUE(Holds(filter, model.at(static_cast<int64_t>(hit.id))));
+      right +=
+          static_cast<size_t>(std::any_of(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(hits.size()),
+                                          [&](const auto& e) { return e.second == hit.id; }));
+    }
+    asked += hits.size();
+    const SegmentExplanation& part = results->front().explanation->segments.at(0);
+    ++methods[part.method];
+    if (part.method == SearchMethod::kProjectionScan) {
+      EXPECT_GE(part.refined, 64u);
+    }
+  };
+  const Predicate range{Op::kGe, "id", {"4000"}, {}};
+  const Predicate conjunction{
+      Op::kAnd, "", {}, {{Op::kBetween, "id", {"500", "6000"}, {}}, {Op::kNe, "name", {""}, {}}}};
+  for (int round = 0; round < 8; ++round) {
+    search(round % 2 == 0 ? range : conjunction);
+    build();
+  }
+  EXPECT_GT(methods[SearchMethod::kProjectionScan], 0);
+  EXPECT_GT(segment.filters().size_bytes(), 8000u * (96 / 8 + 12));
+  std::vector<RowKey> keys;
+  for (uint64_t id = 4000; id < 4500; id += 2) {
+    keys.emplace_back(id);
+    model.erase(static_cast<int64_t>(id));
+  }
+  shard.ApplyDelete(keys, LogIndex{++index});
+  put(8000, 1500);  // neither linked nor projected
+  methods.clear();
+  for (int round = 0; round < 20; ++round) {
+    search(round % 2 == 0 ? range : conjunction);
+  }
+  EXPECT_EQ(methods[SearchMethod::kProjectionScan], 20);
+  put(9500, 2000);  // now worth indexing anew: the projection follows
+  EXPECT_GT(build(), 1);
+  methods.clear();
+  for (int round = 0; round < 20; ++round) {
+    search(round % 2 == 0 ? range : conjunction);
+  }
+  EXPECT_EQ(methods[SearchMethod::kProjectionScan], 20);
+  EXPECT_GE(static_cast<double>(right), 0.95 * static_cast<double>(asked));
 }
 
 TEST_F(FilteredSearch, WithinALimitAgreesWithBruteForce) {

@@ -95,7 +95,8 @@ bool Indexer::LinkSome() {
       }
     }
     for (const SegmentView& segment : view->segments) {
-      worked = segment.segment->filters().BuildSome(*view->schema, segment.chunks) || worked;
+      const index::VectorRows* vectors = segment.segment->searchable() ? &segment.segment->vectors() : nullptr;
+      worked = segment.segment->filters().BuildSome(*view->schema, segment.chunks, vectors) || worked;
     }
   }
   return worked;

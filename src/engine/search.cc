@@ -58,12 +58,12 @@ class QueryRun {
       LB_TRY(SearchSegment(plan, query, k));
     }
     uint64_t candidates = 0;
-    bool exact = true;
+    bool complete = true;
     for (const SegmentPlan& plan : plans_) {
       candidates += plan.candidates();
-      exact = exact && plan.exact();
+      complete = complete && plan.complete();
     }
-    if (found_.size() < std::min<uint64_t>({k, candidates, view_.live_rows}) && !exact) {
+    if (found_.size() < std::min<uint64_t>({k, candidates, view_.live_rows}) && !complete) {
       // The walk ended early, in an island or among deleted rows: k rows exist, so they are found the sure way.
       found_.clear();
       if (explanation_ != nullptr) {
@@ -126,8 +126,18 @@ class QueryRun {
     const Segment& segment = *plan.view->segment;
     index::RowFilter visible = view_.FilterOf(*plan.view);
     visible.passing = plan.selection.bits.empty() ? nullptr : plan.selection.bits.data();
-    const uint32_t scan_begin = plan.exact() ? 0 : plan.linked;
-    if (scan_begin > 0) {
+    uint32_t scan_begin = plan.method == SearchMethod::kScan ? 0 : plan.linked;
+    if (plan.method == SearchMethod::kProjectionScan) {
+      scan_begin = plan.range->column->rows();
+      options.filter = visible;
+      if (plan.range->whole_predicate) {
+        options.filter.passing = nullptr;
+      }
+      LB_ASSIGN(const std::vector<Neighbor> neighbors,
+                plan.projection->Search(segment.vectors(), query, {plan.range->begin, plan.range->end},
+                                        std::max<size_t>(plan.refined, options.k), options));
+      Collect(*plan.view, neighbors, &found_);
+    } else if (scan_begin > 0) {
       options.filter = visible;
       options.filter.end = scan_begin;
       LB_ASSIGN(const std::vector<Neighbor> neighbors, segment.graph().Search(query, options));

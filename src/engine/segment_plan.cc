@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace longbow::engine {
 namespace {
 
 constexpr double kLineBytes = 64;
-constexpr double kLinesPerMiss = 4;            // what a jump in memory costs in lines that are read one after the other
+// What a jump in memory costs, in lines read one after the other, and how much more the lines read there cost.
+constexpr double kLinesPerMiss = 4;
+constexpr double kRandomFactor = 2;
 constexpr double kDenseShare = 0.25;           // from here on the passing rows are read as a stream
 constexpr uint32_t kAlwaysScannedRows = 2048;  // a walk's own costs, as a number of rows
 
@@ -17,42 +20,76 @@ constexpr uint32_t kCheckedRowsMin = 1u << 15;
 constexpr uint32_t kCheckedKMax = 256;
 constexpr size_t kCheckedQueriesMax = 4;
 
+double RandomLines(double lines) { return kLinesPerMiss + kRandomFactor * lines; }
+
 double RowLines(const SegmentView& segment) { return segment.segment->vectors().row_bytes() / kLineBytes; }
 
 double ScanLines(const SegmentView& segment, double passing) {
   const bool stream = passing >= kDenseShare * segment.rows;
-  return passing * (RowLines(segment) + (stream ? 0 : kLinesPerMiss));
+  return passing * (stream ? RowLines(segment) : RandomLines(RowLines(segment)));
 }
 
 // A walk measures the neighbours of `ef` rows; to collect as many that pass it has to see 1 / selectivity times more.
 double WalkLines(const SegmentView& segment, uint32_t ef, double selectivity) {
   const double nodes = static_cast<double>(ef) * segment.segment->graph().options().m;
   const double least = 1.0 / std::max<double>(1, segment.rows);
-  return nodes / std::max(selectivity, least) * (RowLines(segment) + kLinesPerMiss);
-}
-
-void ChooseByCount(SegmentPlan* plan, const PlanRequest& request) {
-  const SegmentView& segment = *plan->view;
-  const auto passing = static_cast<double>(plan->candidates());
-  const double share = segment.rows == 0 ? 0 : passing / segment.rows;
-  const bool filtered = plan->filter != nullptr;
-  const bool scan = plan->linked == 0 || passing <= kAlwaysScannedRows ||
-                    (filtered && ScanLines(segment, passing) <= WalkLines(segment, request.ef, share));
-  plan->method = scan ? SearchMethod::kScan : filtered ? SearchMethod::kFilteredWalk : SearchMethod::kWalk;
+  return nodes / std::max(selectivity, least) * RandomLines(RowLines(segment));
 }
 
 double MicrosecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
 }
 
+// The error of a 1-bit code shrinks with the square root of the dimension: fewer dimensions, more rows to look at.
+size_t RefinedRows(const SegmentView& segment, const PlanRequest& request) {
+  constexpr double kDimensionOfBase = 384;
+  const double dimension = std::max<double>(1, segment.segment->vectors().dimension());
+  const double more = std::max(1.0, std::sqrt(kDimensionOfBase / dimension));
+  return static_cast<size_t>(more * std::max<double>(request.ef / 2.0, 1.5 * request.k));
+}
+
 }  // namespace
+
+double SegmentPlan::ProjectionLines(double passing) const {
+  const size_t dimension = view->segment->vectors().dimension();
+  const double rows = range->end - range->begin;
+  const uint32_t projected = std::min(range->column->rows(), view->rows);
+  const double tail = static_cast<double>(view->rows - projected) / std::max<uint32_t>(1, view->rows);
+  const double codes = rows * static_cast<double>(index::Projection::SizeBytesOf(dimension, 1)) / kLineBytes;
+  return codes + static_cast<double>(refined) * RandomLines(RowLines(*view)) + ScanLines(*view, passing * tail);
+}
+
+void SegmentPlan::Choose(const PlanRequest& request, double passing) {
+  const bool filtered = filter != nullptr;
+  const double share = view->rows == 0 ? 0 : passing / view->rows;
+  if (linked == 0 || passing <= kAlwaysScannedRows) {
+    method = SearchMethod::kScan;
+  } else if (!filtered) {
+    method = SearchMethod::kWalk;
+  } else {
+    const double walk = WalkLines(*view, request.ef, share);
+    method = SearchMethod::kFilteredWalk;
+    double least = walk;
+    if (const double scan = ScanLines(*view, passing); scan <= least) {
+      method = SearchMethod::kScan;
+      least = scan;
+    }
+    if (range && ProjectionLines(passing) < least) {
+      if (projection != nullptr) {
+        method = SearchMethod::kProjectionScan;
+      } else {
+        view->segment->filters().NoteProjectionWanted(range->field);
+      }
+    }
+  }
+}
 
 void SegmentPlan::UseBitmap(const PlanRequest& request) {
   if (filter != nullptr && selection.bits.empty() && view->rows > 0) {
     selection = filter->Passing();
     actual_selectivity = static_cast<double>(selection.count) / view->rows;
   }
-  ChooseByCount(this, request);
+  Choose(request, static_cast<double>(candidates()));
 }
 
 SegmentPlan PlanSegment(const SegmentView& segment, const filter::BoundPredicate& predicate,
@@ -62,16 +99,30 @@ SegmentPlan PlanSegment(const SegmentView& segment, const filter::BoundPredicate
   plan.view = &segment;
   plan.linked = std::min(segment.rows, segment.segment->indexed_rows());
   if (predicate.MatchesAll()) {
-    ChooseByCount(&plan, request);
+    plan.Choose(request, segment.rows);
     return plan;
   }
   plan.filter = std::make_unique<SegmentFilter>(segment, predicate);
   plan.estimated_selectivity = plan.filter->EstimateSelectivity();
+  plan.refined = RefinedRows(segment, request);
+  plan.range = plan.filter->NarrowestRange();
+  if (plan.range) {
+    plan.projection = segment.segment->filters().ProjectionOf(*plan.range->column);
+  }
   const bool check_rows = !plan.filter->indexed() && plan.linked == segment.rows && segment.rows >= kCheckedRowsMin &&
                           plan.estimated_selectivity >= kCheckedSelectivityMin && request.k <= kCheckedKMax &&
                           request.queries <= kCheckedQueriesMax;
   if (check_rows) {
     plan.method = SearchMethod::kWalkThenCheck;
+  } else if (plan.projection != nullptr && plan.range->whole_predicate && plan.range->column->rows() >= segment.rows) {
+    // The range is the answer: its bitmap is needed only if something else is cheaper.
+    const double passing = plan.range->end - plan.range->begin;
+    plan.Choose(request, passing);
+    if (plan.method == SearchMethod::kProjectionScan) {
+      plan.actual_selectivity = passing / std::max<uint32_t>(1, segment.rows);
+    } else {
+      plan.UseBitmap(request);
+    }
   } else {
     plan.UseBitmap(request);
   }

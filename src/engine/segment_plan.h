@@ -28,16 +28,29 @@ struct SegmentPlan {
   std::optional<double> actual_selectivity;
   double plan_us = 0;
 
-  bool exact() const { return method == SearchMethod::kScan; }
+  // With kProjectionScan: the condition whose rows stand together, and where; rows that came after it are scanned.
+  std::optional<filter::OrderedRange> range;
+  std::shared_ptr<const index::Projection> projection;
+  size_t refined = 0;
+
+  // Finds k rows wherever k exist; a walk may end early.
+  bool complete() const { return method == SearchMethod::kScan || method == SearchMethod::kProjectionScan; }
   // Makes the bitmap if there is none, and plans by it; no longer by checking rows one by one.
   void UseBitmap(const PlanRequest& request);
   // Rows that may come back at most.
   uint64_t candidates() const { return selection.bits.empty() ? view->rows : selection.count; }
+
+ private:
+  friend SegmentPlan PlanSegment(const SegmentView&, const filter::BoundPredicate&, const PlanRequest&);
+  // The cheapest method if `passing` rows pass.
+  void Choose(const PlanRequest& request, double passing);
+  double ProjectionLines(double passing) const;
 };
 
 // Costs are counted in cache lines of 64 bytes that a method has to read, from the rows, links and dimensions at hand:
-// a row of float32 or a node anywhere in memory counts its own lines and kLinesPerMiss for being somewhere else. The
-// cheapest method wins. `predicate` outlives the plan, as does `segment`.
+// what is read in order counts its own lines, a row of float32 or a node anywhere in memory more (RandomLines). The
+// cheapest method wins; if that would be a projection that does not exist, it is asked for. `predicate` outlives the
+// plan, as does `segment`.
 SegmentPlan PlanSegment(const SegmentView& segment, const filter::BoundPredicate& predicate,
                         const PlanRequest& request);
 

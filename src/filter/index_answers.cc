@@ -131,7 +131,7 @@ void IndexAnswers::CollectRanges(const FilterNode& node, bool whole, std::option
     return;
   }
   const Leaf& leaf = it->second;
-  OrderedRange range{leaf.column, 0, 0, whole};
+  OrderedRange range{node.comparison.field, leaf.column, 0, 0, whole};
   const auto valid = static_cast<uint32_t>(leaf.column->valid_count());
   if (node.comparison.op == Op::kIsNull) {
     range.begin = node.negated ? 0 : valid;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct SampleRows {
 
 // A run of rows in the order of a column: positions of ColumnIndex::RowsInOrder.
 struct OrderedRange {
+  std::string field;
   std::shared_ptr<const ColumnIndex> column;
   uint32_t begin = 0;
   uint32_t end = 0;
