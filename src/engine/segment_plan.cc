@@ -12,6 +12,7 @@ constexpr double kLineBytes = 64;
 constexpr double kLinesPerMiss = 4;
 constexpr double kRandomFactor = 2;
 constexpr double kDenseShare = 0.25;           // from here on the passing rows are read as a stream
+constexpr double kPreparationLines = 1500;     // of a query for a projection: rotation and tables, in that measure
 constexpr uint32_t kAlwaysScannedRows = 2048;  // a walk's own costs, as a number of rows
 
 // Checking a row against its columns costs about as much as a thousand rows of a bitmap.
@@ -56,30 +57,26 @@ double SegmentPlan::ProjectionLines(double passing) const {
   const uint32_t projected = std::min(range->column->rows(), view->rows);
   const double tail = static_cast<double>(view->rows - projected) / std::max<uint32_t>(1, view->rows);
   const double codes = rows * static_cast<double>(index::Projection::SizeBytesOf(dimension, 1)) / kLineBytes;
-  return codes + static_cast<double>(refined) * RandomLines(RowLines(*view)) + ScanLines(*view, passing * tail);
+  return kPreparationLines + codes + static_cast<double>(refined) * RandomLines(RowLines(*view)) +
+         ScanLines(*view, passing * tail);
 }
 
 void SegmentPlan::Choose(const PlanRequest& request, double passing) {
   const bool filtered = filter != nullptr;
-  const double share = view->rows == 0 ? 0 : passing / view->rows;
-  if (linked == 0 || passing <= kAlwaysScannedRows) {
-    method = SearchMethod::kScan;
-  } else if (!filtered) {
-    method = SearchMethod::kWalk;
-  } else {
-    const double walk = WalkLines(*view, request.ef, share);
-    method = SearchMethod::kFilteredWalk;
-    double least = walk;
-    if (const double scan = ScanLines(*view, passing); scan <= least) {
-      method = SearchMethod::kScan;
-      least = scan;
+  method = SearchMethod::kScan;
+  double least = ScanLines(*view, passing);
+  if (linked > 0 && passing > kAlwaysScannedRows) {
+    const double walk = WalkLines(*view, request.ef, passing / view->rows);
+    if (!filtered || walk < least) {
+      method = filtered ? SearchMethod::kFilteredWalk : SearchMethod::kWalk;
+      least = walk;
     }
-    if (range && ProjectionLines(passing) < least) {
-      if (projection != nullptr) {
-        method = SearchMethod::kProjectionScan;
-      } else {
-        view->segment->filters().NoteProjectionWanted(range->field);
-      }
+  }
+  if (range && ProjectionLines(passing) < least) {
+    if (projection != nullptr) {
+      method = SearchMethod::kProjectionScan;
+    } else {
+      view->segment->filters().NoteProjectionWanted(range->field);
     }
   }
 }

@@ -25,8 +25,9 @@ struct ValueRun {
 // where the operator follows their order; the rows of the passing values make the bitmap. So both ways agree by
 // construction. Two forms, chosen by how often values repeat:
 // - inverted: a roaring bitmap for each value;
-// - ordered: the rows sorted by value, and bitmaps of the first 1/16, 2/16, ... of them: a range is the difference of
-//   two of these and at most 1/16 of the rows besides.
+// - ordered: the rows sorted by value.
+// Beside either stand bitmaps of the rows below about sixteen of the values, a sixteenth of the rows apart: a range is
+// the difference of two of these and of few rows besides.
 // Immutable, thread safe.
 class ColumnIndex {
  public:
@@ -65,9 +66,11 @@ class ColumnIndex {
   std::vector<ValueRun> AskEveryValue(const CompiledComparison& test) const;
   std::optional<ValueRun> RangeOf(const Comparison& comparison, const CompiledComparison& test) const;
   std::vector<ValueRun> SetOf(const Comparison& comparison) const;
-  void TogglePositions(uint32_t begin, uint32_t end, uint64_t* words) const;
-  void RowsOfInverted(std::span<const ValueRun> runs, uint64_t* words) const;
-  const std::vector<uint64_t>& ordered() const { return ordered_.empty() ? valid_ : ordered_; }
+  void MakePrefixes(const std::vector<uint32_t>& order);
+  // The prefix, 0 to prefixes_.size() - 1, that ends nearest to where value `value` begins.
+  size_t NearestPrefix(uint32_t value) const;
+  // Turns the bits of the rows of values [begin, end), or of [end, begin).
+  void Flip(uint32_t begin, uint32_t end, uint64_t* words) const;
 
   const std::shared_ptr<arrow::DataType> type_;
   const uint32_t rows_;
@@ -76,10 +79,13 @@ class ColumnIndex {
   std::vector<uint64_t> valid_;    // bitmap
   std::vector<uint64_t> ordered_;  // bitmap of rows that hold a value that comparisons find; empty: as valid_
   uint64_t valid_count_ = 0;
-  std::vector<RoaringSet> postings_;             // [distinct], the inverted form
-  std::vector<uint32_t> order_;                  // the ordered form
-  std::vector<std::vector<uint64_t>> prefixes_;  // [i]: bitmap of order_[0, i * prefix_step_)
-  uint32_t prefix_step_ = 0;
+  std::vector<RoaringSet> postings_;  // [distinct], the inverted form
+  std::vector<uint32_t> order_;       // the ordered form
+  struct Prefix {
+    uint32_t values = 0;  // the rows of values [0, values)
+    std::vector<uint64_t> rows;
+  };
+  std::vector<Prefix> prefixes_;  // the first holds no value, the last all
   std::unique_ptr<const TrigramIndex> trigrams_;
   size_t size_bytes_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "filter/evaluate.h"
+#include "filter/index_answers.h"
 
 namespace longbow::filter {
 namespace {
@@ -50,6 +51,73 @@ void Run(benchmark::State& state, const std::shared_ptr<arrow::RecordBatch>& row
   state.SetItemsProcessed(state.iterations() * kRows);
 }
 
+// The same by an index of all rows: from the bound predicate to the bitmap.
+void RunIndexed(benchmark::State& state, const std::shared_ptr<arrow::RecordBatch>& rows, Op op,
+                std::vector<std::string> values) {
+  const auto bound = BoundPredicate::Bind({op, "f", std::move(values), {}}, *rows->schema());
+  AdaptiveFilterIndex adaptive({.rows_min = 1, .size_max_bytes_per_row = 1024});
+  adaptive.NoteUse(*bound);
+  const std::vector<PlacedRows> batches = {{0, rows}};
+  adaptive.Build(*rows->schema(), batches, kRows);
+  std::vector<uint64_t> bits(kRows / 64 + 2);
+  for (auto _ : state) {
+    IndexAnswers answers(*bound, adaptive.current());
+    answers.Materialise();
+    answers.Fill(bits.data(), kRows);
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations() * kRows);
+  state.counters["bytes_per_row"] = static_cast<double>(adaptive.current()->size_bytes()) / kRows;
+}
+
+// Every row another number, in no order.
+std::shared_ptr<arrow::RecordBatch> DistinctNumbers() {
+  arrow::Int64Builder builder;
+  for (int64_t i = 0; i < kRows; ++i) {
+    if (!builder.Append(i * 7'919 % kRows).ok()) {
+      std::abort();
+    }
+  }
+  const auto array = *builder.Finish();
+  return arrow::RecordBatch::Make(arrow::schema({arrow::field("f", array->type())}), kRows, {array});
+}
+
+std::shared_ptr<arrow::RecordBatch> DistinctWords() {
+  arrow::StringBuilder builder;
+  for (int64_t i = 0; i < kRows; ++i) {
+    if (!builder.Append("package-" + std::to_string(i * 7'919 % kRows) + "-x").ok()) {
+      std::abort();
+    }
+  }
+  const auto array = *builder.Finish();
+  return arrow::RecordBatch::Make(arrow::schema({arrow::field("f", array->type())}), kRows, {array});
+}
+
+void Int64LessIndexed(benchmark::State& state) {
+  RunIndexed(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kLt, {"50"});
+}
+void Int64EqualIndexed(benchmark::State& state) {
+  RunIndexed(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kEq, {"50"});
+}
+void Int64In5Indexed(benchmark::State& state) {
+  RunIndexed(state, Numbers<arrow::Int64Builder>(arrow::int64(), false), Op::kIn, {"1", "5", "7", "50", "99"});
+}
+void DistinctLess(benchmark::State& state) { Run(state, DistinctNumbers(), Op::kLt, {"500000"}); }
+void DistinctLessIndexed(benchmark::State& state) { RunIndexed(state, DistinctNumbers(), Op::kLt, {"500000"}); }
+void DistinctNarrow(benchmark::State& state) { Run(state, DistinctNumbers(), Op::kBetween, {"5000", "6000"}); }
+void DistinctNarrowIndexed(benchmark::State& state) {
+  RunIndexed(state, DistinctNumbers(), Op::kBetween, {"5000", "6000"});
+}
+void TextEqualIndexed(benchmark::State& state) { RunIndexed(state, Words(), Op::kEq, {"package-500"}); }
+void DistinctTextPrefix(benchmark::State& state) { Run(state, DistinctWords(), Op::kPrefix, {"package-77"}); }
+void DistinctTextPrefixIndexed(benchmark::State& state) {
+  RunIndexed(state, DistinctWords(), Op::kPrefix, {"package-77"});
+}
+void DistinctTextContains(benchmark::State& state) { Run(state, DistinctWords(), Op::kContains, {"12345"}); }
+void DistinctTextContainsIndexed(benchmark::State& state) {
+  RunIndexed(state, DistinctWords(), Op::kContains, {"12345"});
+}
+
 void Int8Less(benchmark::State& state) {
   Run(state, Numbers<arrow::Int8Builder>(arrow::int8(), false), Op::kLt, {"50"});
 }
@@ -80,6 +148,18 @@ void DateGreater(benchmark::State& state) {
 void TextEqual(benchmark::State& state) { Run(state, Words(), Op::kEq, {"package-500"}); }
 void TextContains(benchmark::State& state) { Run(state, Words(), Op::kContains, {"e-50"}); }
 
+BENCHMARK(Int64LessIndexed);
+BENCHMARK(Int64EqualIndexed);
+BENCHMARK(Int64In5Indexed);
+BENCHMARK(DistinctLess);
+BENCHMARK(DistinctLessIndexed);
+BENCHMARK(DistinctNarrow);
+BENCHMARK(DistinctNarrowIndexed);
+BENCHMARK(TextEqualIndexed);
+BENCHMARK(DistinctTextPrefix);
+BENCHMARK(DistinctTextPrefixIndexed);
+BENCHMARK(DistinctTextContains);
+BENCHMARK(DistinctTextContainsIndexed);
 BENCHMARK(Int8Less);
 BENCHMARK(Int32Less);
 BENCHMARK(Int64Less);

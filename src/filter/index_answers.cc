@@ -190,10 +190,17 @@ void IndexAnswers::Fill(uint64_t* bits, uint32_t rows) const {
   if (rows == 0) {
     return;  // also where a condition has no index
   }
-  std::vector<uint64_t> words(static_cast<size_t>(WordsFor(rows)));
-  FillNode(predicate_.root(), &words);
-  for (uint32_t at = 0; at < rows; at += kWordBits) {
-    StoreBits(bits, at, words[at / kWordBits], std::min<int64_t>(kWordBits, rows - at));
+  std::vector<uint64_t> made;
+  const FilterNode& root = predicate_.root();
+  const std::vector<uint64_t>* words = root.kind == Kind::kLeaf ? &leaves_.at(&root).words : &made;
+  if (words == &made) {
+    made.resize(static_cast<size_t>(WordsFor(rows)));
+    FillNode(root, &made);
+  }
+  const size_t whole = rows / kWordBits;
+  std::copy_n(words->begin(), whole, bits);
+  if (rows % kWordBits != 0) {
+    StoreBits(bits, whole * kWordBits, (*words)[whole], rows % kWordBits);
   }
 }
 

@@ -18,23 +18,23 @@ namespace {
 constexpr uint32_t kContainerBits = 1u << 16;
 constexpr int64_t kContainerWords = kContainerBits / kWordBits;
 
-void SetBit(uint64_t* words, uint32_t bit) { words[bit / kWordBits] |= uint64_t{1} << (bit % kWordBits); }
+void TurnBit(uint64_t* words, uint32_t bit) { words[bit / kWordBits] ^= uint64_t{1} << (bit % kWordBits); }
 
-void OrBitset(const bitset_container_t& container, uint64_t* words) {
+void XorBitset(const bitset_container_t& container, uint64_t* words) {
   // The last container may reach beyond the caller's words, with zeros only.
   for (int64_t i = 0; i < kContainerWords; ++i) {
     if (container.array[i] != 0) {
-      words[i] |= container.array[i];
+      words[i] ^= container.array[i];
     }
   }
 }
 
-void OrRuns(const run_container_t& container, uint64_t* words) {
+void XorRuns(const run_container_t& container, uint64_t* words) {
   for (int32_t run = 0; run < container.n_runs; ++run) {
     const uint32_t last = uint32_t{container.runs[run].value} + container.runs[run].length;
     for (uint32_t bit = container.runs[run].value; bit <= last;) {
       const auto count = std::min<int64_t>(last - bit + 1, kWordBits - bit % kWordBits);
-      words[bit / kWordBits] |= LowMask(count) << (bit % kWordBits);
+      words[bit / kWordBits] ^= LowMask(count) << (bit % kWordBits);
       bit += static_cast<uint32_t>(count);
     }
   }
@@ -67,21 +67,21 @@ size_t RoaringSet::size_bytes() const {
   return sizeof(Bitmap) + sizeof(roaring_bitmap_t) + roaring_bitmap_portable_size_in_bytes(bitmap_->roaring);
 }
 
-void RoaringSet::OrInto(uint64_t* words) const {
+void RoaringSet::XorInto(uint64_t* words) const {
   const roaring_array_t& containers = bitmap_->roaring->high_low_container;
   for (int32_t i = 0; i < containers.size; ++i) {
     uint64_t* at = words + int64_t{containers.keys[i]} * kContainerWords;
     switch (containers.typecodes[i]) {
       case BITSET_CONTAINER_TYPE_CODE:
-        OrBitset(*static_cast<const bitset_container_t*>(containers.containers[i]), at);
+        XorBitset(*static_cast<const bitset_container_t*>(containers.containers[i]), at);
         break;
       case RUN_CONTAINER_TYPE_CODE:
-        OrRuns(*static_cast<const run_container_t*>(containers.containers[i]), at);
+        XorRuns(*static_cast<const run_container_t*>(containers.containers[i]), at);
         break;
       default: {  // an array: shared containers occur only in copies, which are not made
         const auto& array = *static_cast<const array_container_t*>(containers.containers[i]);
         for (int32_t k = 0; k < array.cardinality; ++k) {
-          SetBit(at, array.array[k]);
+          TurnBit(at, array.array[k]);
         }
       }
     }

@@ -28,8 +28,8 @@ class RoaringSet {
 
   uint64_t count() const;
   size_t size_bytes() const;
-  // Sets bit i of `words` for every i in the set; numbers are below 64 x the words there are.
-  void OrInto(uint64_t* words) const;
+  // Turns bit i of `words` for every i in the set; numbers are below 64 x the words there are.
+  void XorInto(uint64_t* words) const;
   std::vector<uint32_t> Numbers() const;
   // Those that stand in every one of `sets` (at least one).
   static std::vector<uint32_t> Intersection(std::span<const RoaringSet* const> sets);
