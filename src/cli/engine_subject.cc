@@ -72,7 +72,7 @@ class EngineSubject final : public Subject {
   void FinishBackgroundWork() override {
     const std::shared_ptr<const engine::View> view = shard_.Pin();
     for (const engine::SegmentView& segment : view->segments) {
-      while (segment.segment->filters().BuildSome(*view->schema, segment.chunks)) {
+      while (segment.segment->filters().BuildSome(*view->schema, segment.chunks, &segment.segment->vectors())) {
       }
     }
   }

@@ -46,7 +46,7 @@ size_t RefinedRows(const SegmentView& segment, const PlanRequest& request) {
   constexpr double kDimensionOfBase = 384;
   const double dimension = std::max<double>(1, segment.segment->vectors().dimension());
   const double more = std::max(1.0, std::sqrt(kDimensionOfBase / dimension));
-  return static_cast<size_t>(more * std::max<double>(request.ef / 2.0, 1.5 * request.k));
+  return static_cast<size_t>(more * std::max<double>(request.ef / 2.0, 5.0 * request.k));
 }
 
 }  // namespace

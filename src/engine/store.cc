@@ -67,6 +67,8 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
   rows_gauge_ = metrics.MakeGauge("longbow_vector_index_size", "Live rows of all datasets");
   tail_gauge_ =
       metrics.MakeGauge("longbow_index_queue_depth", "Rows not yet linked into a graph; searches scan them exactly");
+  filters_size_gauge_ = metrics.MakeGauge("longbow_filter_index_size_bytes",
+                                          "Indexes of columns, and of vectors in their order, made for filters");
   log_size_gauge_ = metrics.MakeGauge("longbow_wal_size_bytes", "Size of the write-ahead log on disk");
   read_only_gauge_ = metrics.MakeGauge("longbow_read_only", "1 after a failed write to the log, until a restart");
 }
@@ -451,15 +453,20 @@ void Store::RunMaintenance() {
 void Store::UpdateGauges() {
   uint64_t rows = 0;
   uint64_t tail = 0;
+  uint64_t filters_size_bytes = 0;
   const auto all = List();
   for (const auto& collection : all) {
     const std::shared_ptr<const View> view = collection->shard.Pin();
     rows += view->live_rows;
     tail += view->TailRows();
+    for (const SegmentView& segment : view->segments) {
+      filters_size_bytes += segment.segment->filters().size_bytes();
+    }
   }
   collections_gauge_.Set(static_cast<double>(all.size()));
   rows_gauge_.Set(static_cast<double>(rows));
   tail_gauge_.Set(static_cast<double>(tail));
+  filters_size_gauge_.Set(static_cast<double>(filters_size_bytes));
   log_size_gauge_.Set(static_cast<double>(log_->size_bytes()));
   read_only_gauge_.Set(WriteHealth().ok() ? 0 : 1);
 }

@@ -140,6 +140,7 @@ class Store {
   Gauge collections_gauge_;
   Gauge rows_gauge_;
   Gauge tail_gauge_;
+  Gauge filters_size_gauge_;
   Gauge log_size_gauge_;
   Gauge read_only_gauge_;
 };
