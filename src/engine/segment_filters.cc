@@ -12,6 +12,11 @@ constexpr size_t kJoinedChunksMax = 256;
 constexpr size_t kProjectionsShareOfRaw = 4;
 constexpr uint32_t kProjectedDimensionMin = 64;  // below, rows are hardly longer than their codes are rough
 
+bool CanProject(const index::VectorRows& vectors) {
+  return vectors.type() == ElementType::kFloat32 && !IsBitMetric(vectors.metric()) &&
+         vectors.dimension() >= kProjectedDimensionMin;
+}
+
 }  // namespace
 
 uint32_t StableRows(const Chunks& chunks) {
@@ -49,8 +54,7 @@ size_t SegmentFilters::size_bytes() const {
 }
 
 bool SegmentFilters::BuildSome(const CollectionSchema& schema, const Chunks& chunks, const index::VectorRows* vectors) {
-  return BuildColumn(schema, chunks) ||
-         (vectors != nullptr && vectors->dimension() >= kProjectedDimensionMin && BuildProjection(*vectors));
+  return BuildColumn(schema, chunks) || (vectors != nullptr && CanProject(*vectors) && BuildProjection(*vectors));
 }
 
 bool SegmentFilters::BuildColumn(const CollectionSchema& schema, const Chunks& chunks) {

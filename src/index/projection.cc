@@ -47,10 +47,10 @@ class Shortlist {
   std::vector<Candidate> candidates_;
 };
 
-std::vector<Neighbor> Measure(const VectorRows& rows, const float* query, const std::vector<Candidate>& candidates,
+std::vector<Neighbor> Measure(const VectorRows& rows, const TypedQuery& query, const std::vector<Candidate>& candidates,
                               size_t k) {
   std::vector<LocalId> ids(candidates.size());
-  std::vector<float> distances(candidates.size());
+  std::vector<double> distances(candidates.size());
   std::transform(candidates.begin(), candidates.end(), ids.begin(), IdOf);
   QueryDistance(rows, query).ToIds(ids.data(), ids.size(), distances.data());
   std::vector<Neighbor> nearest(ids.size());
@@ -109,7 +109,7 @@ size_t Projection::size_bytes() const {
          terms_.size() * (2 * sizeof(float) + line_count_ * kLineBytes / kBlockNeighbors);
 }
 
-Result<std::vector<Neighbor>> Projection::Search(const VectorRows& rows, const float* query, Range range,
+Result<std::vector<Neighbor>> Projection::Search(const VectorRows& rows, const TypedQuery& query, Range range,
                                                  size_t refined, const SearchOptions& options) const {
   if (options.k == 0 || range.begin >= range.end) {
     return std::vector<Neighbor>();
@@ -117,7 +117,9 @@ Result<std::vector<Neighbor>> Projection::Search(const VectorRows& rows, const f
   const size_t dimension = space_->dimension();
   std::vector<float> values(dimension);
   std::vector<uint8_t> tables(dimension / 4 * 16);
-  (void)space_->QueryToSpace(query, values.data());  // what all keys share does not order them
+  std::vector<float> narrow(rows.dimension());
+  rows.ToFloat32(query, narrow.data());
+  (void)space_->QueryToSpace(narrow.data(), values.data());  // what all keys share does not order them
   float step = space_->kernels().make_tables(values.data(), dimension, tables.data());
   float base = -127.5f * step * static_cast<float>(dimension / 4);
   if (!std::isfinite(base)) {  // the query is beyond what the estimate can hold: k rows come back all the same

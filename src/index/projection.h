@@ -21,8 +21,8 @@ namespace longbow::index {
 // safe. dimension / 8 + 12 bytes a row.
 class Projection {
  public:
-  // `order`: every row that may be asked for, once, all of them published in `rows`. RESOURCE_EXHAUSTED if the memory
-  // cannot be reserved.
+  // For rows of float32 and metrics of numbers. `order`: every row that may be asked for, once, all of them published
+  // in `rows`, which `space` was learned from. RESOURCE_EXHAUSTED if the memory cannot be reserved.
   static Result<std::unique_ptr<const Projection>> Build(std::shared_ptr<const CodeSpace> space, const VectorRows& rows,
                                                          std::vector<LocalId> order);
 
@@ -33,8 +33,8 @@ class Projection {
   };
   // The rows of the range that options.filter contains: of those whose codes look nearest, max(k, `refined`) are
   // measured, and at most k nearest of them come back, nearest first, with exact distances. Fewer than k only if fewer
-  // are contained. options.ef is ignored. query: [dimension] float32, finite. Errors: CANCELLED, DEADLINE_EXCEEDED.
-  Result<std::vector<Neighbor>> Search(const VectorRows& rows, const float* query, Range range, size_t refined,
+  // are contained. options.ef is ignored. Errors: CANCELLED, DEADLINE_EXCEEDED.
+  Result<std::vector<Neighbor>> Search(const VectorRows& rows, const TypedQuery& query, Range range, size_t refined,
                                        const SearchOptions& options) const;
 
   uint32_t size() const { return static_cast<uint32_t>(order_.size()); }
