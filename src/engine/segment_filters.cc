@@ -13,8 +13,7 @@ constexpr size_t kProjectionsShareOfRaw = 4;
 constexpr uint32_t kProjectedDimensionMin = 64;  // below, rows are hardly longer than their codes are rough
 
 bool CanProject(const index::VectorRows& vectors) {
-  return vectors.type() == ElementType::kFloat32 && !IsBitMetric(vectors.metric()) &&
-         vectors.dimension() >= kProjectedDimensionMin;
+  return !IsBitMetric(vectors.metric()) && vectors.dimension() >= kProjectedDimensionMin;
 }
 
 }  // namespace
@@ -96,7 +95,7 @@ bool SegmentFilters::BuildProjection(const index::VectorRows& vectors) {
     if (projecting_ || column == nullptr) {
       return false;
     }
-    const size_t raw_bytes = size_t{column->rows()} * vectors.dimension() * sizeof(float);
+    const size_t raw_bytes = size_t{column->rows()} * vectors.row_bytes();
     const size_t projection_bytes = index::Projection::SizeBytesOf(vectors.dimension(), column->rows());
     if (others_bytes + projection_bytes > raw_bytes / kProjectionsShareOfRaw) {
       projections_wanted_.erase(field);  // no room; asked again it is looked at again

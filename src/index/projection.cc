@@ -85,7 +85,7 @@ void Projection::Write(const VectorRows& rows) {
   std::vector<float> values(dimension);
   std::vector<uint8_t> signs((dimension + 7) / 8);
   for (size_t position = 0; position < order_.size(); ++position) {
-    const float extra = space_->ToSpace(rows.row(order_[position]), values.data());
+    const float extra = space_->ToSpace(rows, order_[position], values.data());
     const kernels::SignSums sums =
         space_->kernels().encode_signs(values.data(), origin.data(), dimension, signs.data());
     terms_[position] = space_->term_is_norm() ? sums.squared_norm + extra : 0.0f;
@@ -117,9 +117,7 @@ Result<std::vector<Neighbor>> Projection::Search(const VectorRows& rows, const T
   const size_t dimension = space_->dimension();
   std::vector<float> values(dimension);
   std::vector<uint8_t> tables(dimension / 4 * 16);
-  std::vector<float> narrow(rows.dimension());
-  rows.ToFloat32(query, narrow.data());
-  (void)space_->QueryToSpace(narrow.data(), values.data());  // what all keys share does not order them
+  (void)space_->QueryToSpace(rows, query, values.data());  // what all keys share does not order them
   float step = space_->kernels().make_tables(values.data(), dimension, tables.data());
   float base = -127.5f * step * static_cast<float>(dimension / 4);
   if (!std::isfinite(base)) {  // the query is beyond what the estimate can hold: k rows come back all the same

@@ -21,7 +21,7 @@ namespace longbow::index {
 // safe. dimension / 8 + 12 bytes a row.
 class Projection {
  public:
-  // For rows of float32 and metrics of numbers. `order`: every row that may be asked for, once, all of them published
+  // For metrics of numbers. `order`: every row that may be asked for, once, all of them published
   // in `rows`, which `space` was learned from. RESOURCE_EXHAUSTED if the memory cannot be reserved.
   static Result<std::unique_ptr<const Projection>> Build(std::shared_ptr<const CodeSpace> space, const VectorRows& rows,
                                                          std::vector<LocalId> order);
