@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kCachedRows = 8;
 constexpr size_t kBatchRows = 64;
+constexpr size_t kQueries = 8;        // that share rows
 constexpr size_t kBitmapWords = 512;  // a "row" of the bitmap kernels: 4 KiB
 
 double CpuSeconds() {
@@ -91,6 +92,10 @@ class Measurement {
       }
       kernels.ids(query, memory_.data(), dim, ids, kBatchRows, out);
     });
+    figure.shared_ns = time_of(kBatchRows * kQueries, [&](size_t i) {
+      kernels.many(query, kQueries, memory_.data() + i % batches * kBatchRows * row_bytes, dim, kBatchRows,
+                   shared_.data());
+    });
     return figure;
   }
 
@@ -113,6 +118,7 @@ class Measurement {
   const KernelReportOptions options_;
   std::vector<uint8_t> memory_;
   std::vector<uint32_t> positions_ = std::vector<uint32_t>(size_t{1} << 16);
+  std::vector<double> shared_ = std::vector<double>(kQueries * kBatchRows);
   volatile double sink_ = 0;  // so that no result is computed for nobody
 };
 
@@ -169,14 +175,14 @@ std::string KernelReportAsTable(const KernelReport& report) {
   std::snprintf(line, sizeof(line), "dimension %zu; one thread reads %.1f GB/s from memory\n\n", report.dimension,
                 report.memory_gb_per_s);
   std::string table = line;
-  std::snprintf(line, sizeof(line), "%-11s %-10s %-8s %9s %11s %11s %11s %8s %7s\n", "isa", "elements", "distance",
-                "row bytes", "cached ns", "memory ns", "picked ns", "GB/s", "limit");
+  std::snprintf(line, sizeof(line), "%-11s %-10s %-8s %9s %11s %11s %11s %11s %8s %7s\n", "isa", "elements", "distance",
+                "row bytes", "cached ns", "memory ns", "picked ns", "shared ns", "GB/s", "limit");
   table += line;
   for (const KernelFigure& figure : report.figures) {
     const double gb_per_s = static_cast<double>(figure.row_bytes) / figure.memory_ns;
-    std::snprintf(line, sizeof(line), "%-11s %-10s %-8s %9zu %11.1f %11.1f %11.1f %8.1f %6.0f%%\n",
+    std::snprintf(line, sizeof(line), "%-11s %-10s %-8s %9zu %11.1f %11.1f %11.1f %11.1f %8.1f %6.0f%%\n",
                   std::string(IsaName(figure.isa)).c_str(), figure.elements.c_str(), figure.distance.c_str(),
-                  figure.row_bytes, figure.cached_ns, figure.memory_ns, figure.picked_ns, gb_per_s,
+                  figure.row_bytes, figure.cached_ns, figure.memory_ns, figure.picked_ns, figure.shared_ns, gb_per_s,
                   100 * gb_per_s / report.memory_gb_per_s);
     table += line;
   }

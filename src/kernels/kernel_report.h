@@ -16,7 +16,8 @@ struct KernelReportOptions {
   double figure_seconds = 0.02;             // CPU time spent on each figure
 };
 
-// One kernel: rows one after another out of the cache, the same out of memory, and rows picked at random out of memory.
+// One kernel: rows one after another out of the cache, the same out of memory, rows picked at random out of memory, and
+// rows one after another for several queries at once.
 struct KernelFigure {
   Isa isa = Isa::kScalar;
   std::string elements;  // "float32", ..., "bits"
@@ -25,6 +26,7 @@ struct KernelFigure {
   double cached_ns = 0;  // per row
   double memory_ns = 0;
   double picked_ns = 0;  // 0 for bitmaps
+  double shared_ns = 0;  // out of memory, when 8 queries share every row; 0 for bitmaps
 };
 
 struct KernelReport {

@@ -22,6 +22,8 @@ struct RowKernels {
   void (*rows)(const void* query, const void* rows, size_t dim, size_t n, double* out);
   // out[i] = pair(query, row ids[i]). Prefetches the next rows while it computes; the caller may prefetch the first.
   void (*ids)(const void* query, const void* rows, size_t dim, const uint32_t* ids, size_t n, double* out);
+  // out[q * n + i] = pair(query q, row i): every row is fetched from memory once for all queries. queries: [m, dim].
+  void (*many)(const void* queries, size_t m, const void* rows, size_t dim, size_t n, double* out);
 };
 
 // Everything that rows of one element type can be asked. squared_l2 is the sum of |a - b|^2, inner_product the sum of

@@ -283,6 +283,18 @@ TEST_P(TypedKernelsTest, ManyRowsGiveTheBitsOfOneRow) {
             ASSERT_EQ(got[i], forms.pair(query.data(), rows.data() + ids[i] * row_bytes, dim)) << i << " of " << n;
           }
           ASSERT_EQ(got[n], -7.5) << "wrote past the end";
+          // The rows of another type than the queries' cannot be queries: the one query three times.
+          Bytes queries;
+          for (int q = 0; q < 3; ++q) {
+            queries.insert(queries.end(), query.begin(), query.end());
+          }
+          std::vector<double> many(3 * n + 1, -7.5);
+          forms.rows(query.data(), rows.data(), dim, n, got.data());
+          forms.many(queries.data(), 3, rows.data(), dim, n, many.data());
+          for (size_t i = 0; i < 3 * n; ++i) {
+            ASSERT_EQ(many[i], got[i % n]);
+          }
+          ASSERT_EQ(many[3 * n], -7.5);
         }
       }
     }
