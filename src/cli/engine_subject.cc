@@ -64,7 +64,7 @@ class EngineSubject final : public Subject {
   uint32_t CountUnreachable() const override {
     uint32_t unreachable = 0;
     for (const engine::SegmentView& segment : shard_.Pin()->segments) {
-      unreachable += segment.segment->graph().inserted_rows() - segment.segment->graph().CountReachableRows();
+      unreachable += segment.segment->graph().CountUnreachableRows();
     }
     return unreachable;
   }
@@ -72,6 +72,8 @@ class EngineSubject final : public Subject {
   void FinishBackgroundWork() override {
     const std::shared_ptr<const engine::View> view = shard_.Pin();
     for (const engine::SegmentView& segment : view->segments) {
+      while (segment.segment->graph().Maintain(segment.rows)) {
+      }
       while (segment.segment->filters().BuildSome(*view->schema, segment.chunks, &segment.segment->vectors())) {
       }
     }
@@ -119,9 +121,9 @@ class EngineSubject final : public Subject {
   Status LinkAll() {
     for (const engine::SegmentView& segment : shard_.Pin()->segments) {
       LB_TRY(RunInParallel(options_.threads, options_.threads, [&](size_t) {
-        for (auto work = segment.segment->ClaimWork(segment.rows); !work.empty();
-             work = segment.segment->ClaimWork(segment.rows)) {
-          segment.segment->Link(work);
+        for (auto work = segment.segment->graph().ClaimWork(segment.rows); !work.empty();
+             work = segment.segment->graph().ClaimWork(segment.rows)) {
+          segment.segment->graph().Link(work);
         }
         return Status();
       }));

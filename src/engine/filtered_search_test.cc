@@ -114,9 +114,9 @@ class FilteredSearch : public ::testing::Test {
   }
   void LinkAll() {
     for (const SegmentView& segment : shard_->Pin()->segments) {
-      for (auto work = segment.segment->ClaimWork(segment.rows); !work.empty();
-           work = segment.segment->ClaimWork(segment.rows)) {
-        segment.segment->Link(work);
+      for (auto work = segment.segment->graph().ClaimWork(segment.rows); !work.empty();
+           work = segment.segment->graph().ClaimWork(segment.rows)) {
+        segment.segment->graph().Link(work);
       }
     }
   }
@@ -217,7 +217,7 @@ TEST(WideFilter, IsCheckedRowByRowAndGivesWayToABitmap) {
   Random random(5);
   const auto schema = TestSchema(2);
   SegmentOptions options = TestSegmentOptions(40'000);
-  options.graph = {.m = 8, .ef_construction = 32};
+  options.graph.active = {.ef_construction = 32};
   Shard shard(ShardId{1}, *CollectionSchema::FromArrow(schema), options);
   std::vector<TestRow> rows(36'000);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -229,8 +229,8 @@ TEST(WideFilter, IsCheckedRowByRowAndGivesWayToABitmap) {
   }
   ASSERT_TRUE(shard.ApplyRows(TestBatch(schema, rows), LogIndex{2}).ok());
   Segment& segment = *shard.Pin()->segments.front().segment;
-  for (auto work = segment.ClaimWork(36'000); !work.empty(); work = segment.ClaimWork(36'000)) {
-    segment.Link(work);
+  for (auto work = segment.graph().ClaimWork(36'000); !work.empty(); work = segment.graph().ClaimWork(36'000)) {
+    segment.graph().Link(work);
   }
   for (const bool empty_around : {false, true}) {
     SearchRequest request;

@@ -13,6 +13,15 @@ constexpr std::chrono::seconds kRoomWaitMax{10};
 // Searches note which columns they filter on but wake nobody.
 constexpr std::chrono::milliseconds kFilterWorkPeriod{200};
 
+bool WorkOnGraph(SegmentGraph& graph, uint32_t published) {
+  const SegmentGraph::Work work = graph.ClaimWork(published);
+  if (work.empty()) {
+    return graph.Maintain(published);
+  }
+  graph.Link(work);
+  return true;
+}
+
 }  // namespace
 
 Indexer::Indexer(uint32_t threads, Source collections) : collections_(std::move(collections)) {
@@ -87,9 +96,7 @@ bool Indexer::LinkSome() {
   for (const auto& collection : collections_()) {
     const std::shared_ptr<const View> view = collection->shard.Pin();
     for (const SegmentView& segment : view->segments) {
-      const Segment::Work work = segment.segment->ClaimWork(segment.rows);
-      if (!work.empty()) {
-        segment.segment->Link(work);
+      if (segment.segment->has_graph() && WorkOnGraph(segment.segment->graph(), segment.rows)) {
         worked = true;
         break;
       }

@@ -126,7 +126,7 @@ class QueryRun {
     const Segment& segment = *plan.view->segment;
     index::RowFilter visible = view_.FilterOf(*plan.view);
     visible.passing = plan.selection.bits.empty() ? nullptr : plan.selection.bits.data();
-    uint32_t scan_begin = plan.method == SearchMethod::kScan ? 0 : plan.linked;
+    uint32_t scan_begin = plan.method == SearchMethod::kScan ? 0 : plan.graph.rows;
     if (plan.method == SearchMethod::kProjectionScan) {
       scan_begin = plan.range->column->rows();
       options.filter = visible;
@@ -140,7 +140,8 @@ class QueryRun {
     } else if (scan_begin > 0) {
       options.filter = visible;
       options.filter.end = scan_begin;
-      LB_ASSIGN(const std::vector<Neighbor> neighbors, segment.graph().Search(query, options));
+      options.ef = std::max(options.ef, plan.walk_ef);
+      LB_ASSIGN(const std::vector<Neighbor> neighbors, plan.graph.index->Search(query, options));
       Collect(*plan.view, neighbors, &found_);
     }
     if (scan_begin < plan.view->rows) {
@@ -158,7 +159,7 @@ class QueryRun {
     options.k = static_cast<uint32_t>(std::ceil(1.5 * k / plan.estimated_selectivity)) + 8;
     options.ef = std::max(options.ef, options.k);
     options.filter = view_.FilterOf(*plan.view);
-    LB_ASSIGN(std::vector<Neighbor> neighbors, plan.view->segment->graph().Search(query, options));
+    LB_ASSIGN(std::vector<Neighbor> neighbors, plan.graph.index->Search(query, options));
     std::vector<Neighbor> passing;
     for (const Neighbor& neighbor : neighbors) {
       if (passing.size() < k && plan.filter->Passes(neighbor.id)) {
@@ -178,7 +179,7 @@ class QueryRun {
     SegmentExplanation part;
     part.first_row = plan.view->segment->first_ordinal();
     part.rows = plan.view->rows;
-    part.tail_rows = plan.view->rows - plan.linked;
+    part.tail_rows = plan.view->rows - plan.graph.rows;
     part.method = plan.method;
     part.estimated_selectivity = plan.estimated_selectivity;
     part.actual_selectivity = plan.actual_selectivity;

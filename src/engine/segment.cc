@@ -11,7 +11,6 @@ namespace {
 
 constexpr uint32_t kSmallChunkRows = 1024;  // chunks below this are joined ...
 constexpr size_t kSmallChunksMax = 256;     // ... once so many stand at the end
-constexpr uint32_t kWorkRows = 64;          // rows an index thread links at a time
 
 // A part of the vector array as an Arrow buffer: the column is stored once.
 class VectorView final : public arrow::Buffer {
@@ -63,7 +62,7 @@ Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema,
     LB_ASSIGN(segment->vectors_, index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric,
                                                            *options.kernels, schema.element));
     if (!IsBitMetric(schema.metric)) {
-      LB_ASSIGN(segment->graph_, index::Hnsw::Create(segment->vectors_, options.graph));
+      segment->graph_ = std::make_unique<SegmentGraph>(segment->vectors_, segment->deleted_at_.data(), options.graph);
     }
   }
   return segment;
@@ -130,33 +129,6 @@ Status Segment::MergeSmallChunks(const CollectionSchema& schema) {
   chunks_ = std::move(list);
   small_chunks_at_end_ = 0;
   return {};
-}
-
-Segment::Work Segment::ClaimWork(uint32_t published) {
-  if (!has_graph()) {
-    return {};
-  }
-  std::lock_guard lock(work_mu_);
-  const Work work{next_claim_, std::min(published, next_claim_ + kWorkRows)};
-  if (work.begin >= work.end) {
-    return {};
-  }
-  next_claim_ = work.end;
-  claims_in_flight_.insert(work.begin);
-  return work;
-}
-
-void Segment::Link(Work work) {
-  for (uint32_t row = work.begin; row < work.end; ++row) {
-    // A row that died before its turn is in nobody's future; a reader of an older version may miss it, as any walk may.
-    if (deleted_at_[row].load(std::memory_order_relaxed) == 0) {
-      graph_->Insert(row);
-    }
-  }
-  std::lock_guard lock(work_mu_);
-  claims_in_flight_.erase(work.begin);
-  const uint32_t linked = claims_in_flight_.empty() ? next_claim_ : *claims_in_flight_.begin();
-  indexed_rows_.store(linked, std::memory_order_release);
 }
 
 }  // namespace longbow::engine

@@ -4,14 +4,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <set>
 
 #include "base/status.h"
 #include "engine/chunk_list.h"
 #include "engine/segment_filters.h"
+#include "engine/segment_graph.h"
 #include "engine/zeroed_array.h"
-#include "index/hnsw.h"
 #include "index/vector_rows.h"
 #include "model/schema.h"
 
@@ -19,7 +17,7 @@ namespace longbow::engine {
 
 struct SegmentOptions {
   uint32_t rows_max;
-  index::HnswOptions graph;
+  SegmentGraphOptions graph;
   const kernels::Kernels* kernels = nullptr;
   filter::AdaptiveFilterIndex::Options filters = {};
 };
@@ -48,20 +46,12 @@ class Segment {
   const index::VectorRows& vectors() const { return *vectors_; }
   // Not for metrics that compare bits: popcounts over all rows cost less than what a graph would need.
   bool has_graph() const { return graph_ != nullptr; }
-  const index::Hnsw& graph() const { return *graph_; }
+  // Only if has_graph(). Searches and index threads come here.
+  SegmentGraph& graph() { return *graph_; }
+  const SegmentGraph& graph() const { return *graph_; }
   SegmentFilters& filters() { return filters_; }
   // Every row below is linked into the graph; those from here on are the tail that searches scan exactly.
-  uint32_t indexed_rows() const { return indexed_rows_.load(std::memory_order_acquire); }
-
-  // ---- indexer: any number of threads ----
-  struct Work {
-    uint32_t begin = 0;
-    uint32_t end = 0;
-    bool empty() const { return begin == end; }
-  };
-  // Takes the next rows below `published` that nobody links yet.
-  Work ClaimWork(uint32_t published);
-  void Link(Work work);
+  uint32_t indexed_rows() const { return graph_ == nullptr ? 0 : graph_->indexed_rows(); }
 
  private:
   Segment(uint64_t first_ordinal, const SegmentOptions& options)
@@ -76,21 +66,16 @@ class Segment {
   const uint64_t first_ordinal_;
   const uint32_t rows_max_;
   std::shared_ptr<index::VectorRows> vectors_;  // null: the collection has no vector column
-  std::unique_ptr<index::Hnsw> graph_;          // null likewise, and for bit metrics
 
   ZeroedArray<uint64_t> deleted_at_;
-  SegmentFilters filters_;  // has a lock of its own
+  SegmentFilters filters_;               // has a lock of its own
+  std::unique_ptr<SegmentGraph> graph_;  // likewise; null without vectors, and for bit metrics
 
   // Writer only.
   uint32_t rows_ = 0;
   std::shared_ptr<ChunkList> chunks_;
   size_t chunk_count_ = 0;
   size_t small_chunks_at_end_ = 0;
-
-  std::mutex work_mu_;
-  uint32_t next_claim_ = 0;                // guarded by work_mu_
-  std::set<uint32_t> claims_in_flight_;    // guarded by work_mu_: first rows
-  std::atomic<uint32_t> indexed_rows_{0};  // stored under work_mu_
 };
 
 // `rows` with exactly the columns of `schema`, in its order; absent ones are null. Cheap: columns are shared.

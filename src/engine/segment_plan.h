@@ -23,7 +23,8 @@ struct SegmentPlan {
   SearchMethod method = SearchMethod::kScan;
   std::unique_ptr<SegmentFilter> filter;  // null: every row passes
   Selection selection;                    // rows that pass, dead ones among them; no bits: not needed, or no filter
-  uint32_t linked = 0;                    // rows below may be answered by the graph, the others are scanned
+  SegmentGraph::Pinned graph;             // answers for its rows, the others are scanned
+  uint32_t walk_ef = 0;                   // of a walk: more where fewer rows pass
   double estimated_selectivity = 1;
   std::optional<double> actual_selectivity;
   double plan_us = 0;

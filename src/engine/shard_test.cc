@@ -219,10 +219,11 @@ TEST(ShardProperty, AgreesWithAModel) {
       } else {
         for (const SegmentView& segment : shard.Pin()->segments) {
           for (int i = 0; i < 3; ++i) {
-            if (const auto work = segment.segment->ClaimWork(segment.rows); !work.empty()) {
-              segment.segment->Link(work);
+            if (const auto work = segment.segment->graph().ClaimWork(segment.rows); !work.empty()) {
+              segment.segment->graph().Link(work);
             }
           }
+          segment.segment->graph().Maintain(segment.rows);
         }
       }
       const auto view = shard.Pin();

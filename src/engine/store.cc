@@ -49,7 +49,12 @@ Status UnknownDataset(const std::string& name) { return NotFound("dataset " + na
 }  // namespace
 
 Store::Store(StoreEnvironment environment, StoreOptions options)
-    : environment_(environment), options_(std::move(options)), checkpoints_(environment.fs, options_.data_dir) {
+    : environment_(environment),
+      options_([&] {
+        options.segment.graph.metrics = &graph_metrics_;
+        return std::move(options);
+      }()),
+      checkpoints_(environment.fs, options_.data_dir) {
   Metrics& metrics = environment_.metrics;
   rows_put_ = metrics.MakeCounter("longbow_rows_put_total", "Rows acknowledged by puts");
   rows_deleted_ = metrics.MakeCounter("longbow_rows_deleted_total", "Ids acknowledged by deletes");
@@ -63,6 +68,13 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
       metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
   checkpoint_seconds_ =
       metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
+  graph_metrics_.seals = metrics.MakeCounter("longbow_graph_seals_total", "Sealed graphs built from active ones");
+  graph_metrics_.unlinked_rows =
+      metrics.MakeCounter("longbow_graph_unlinked_rows_total", "Dead rows whose links were freed");
+  graph_metrics_.repaired_rows = metrics.MakeCounter("longbow_graph_repaired_rows_total",
+                                                     "Rows that no walk could reach and that were linked again");
+  graph_metrics_.failures =
+      metrics.MakeCounter("longbow_graph_failures_total", "Graphs there was no memory for: their rows are scanned");
   collections_gauge_ = metrics.MakeGauge("longbow_store_active_datasets", "Datasets");
   rows_gauge_ = metrics.MakeGauge("longbow_vector_index_size", "Live rows of all datasets");
   tail_gauge_ =

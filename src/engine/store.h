@@ -137,6 +137,7 @@ class Store {
   Counter checkpoints_written_;
   Counter checkpoints_failed_;
   Histogram checkpoint_seconds_;
+  GraphMetrics graph_metrics_;  // segments point to it
   Gauge collections_gauge_;
   Gauge rows_gauge_;
   Gauge tail_gauge_;

@@ -82,7 +82,13 @@ inline std::vector<float> RandomVector(Random& random, int dimension) {
 
 inline SegmentOptions TestSegmentOptions(uint32_t rows_max = 4096) {
   static const kernels::Kernels* const kKernels = *kernels::KernelsFromEnvironment();
-  return {.rows_max = rows_max, .graph = {.m = 16, .ef_construction = 100}, .kernels = kKernels};
+  return {.rows_max = rows_max,
+          .graph = {.active = {.ef_construction = 100},
+                    .first_rows = 16,
+                    .seal_rows_min = 64,
+                    .rest = std::chrono::milliseconds(0),
+                    .look_period = std::chrono::milliseconds(0)},
+          .kernels = kKernels};
 }
 
 }  // namespace longbow::engine

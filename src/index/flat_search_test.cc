@@ -1,4 +1,5 @@
 #include "index/flat_search.h"
+#include "index/query_distance.h"
 
 #include <gtest/gtest.h>
 

@@ -36,6 +36,7 @@ class SealedGraph final : public VectorIndex {
   Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const override;
 
   size_t size_bytes() const;
+  size_t step_bytes() const { return layout_.block_stride; }
   size_t code_dimension() const { return projection_.dimension(); }
   LocalId rows_end() const { return layout_.rows; }
   uint32_t links_moved() const { return links_moved_; }

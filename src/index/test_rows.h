@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "index/active_graph.h"
-#include "index/hnsw.h"
+#include "index/query_distance.h"
 #include "index/vector_rows.h"
 #include "kernels/dispatch.h"
 
@@ -74,12 +74,6 @@ inline void SetRow(VectorRows& rows, LocalId id, const std::vector<float>& value
   rows.FinishRows(id, id + 1);
 }
 
-inline std::unique_ptr<Hnsw> MakeGraph(const std::shared_ptr<VectorRows>& rows, const HnswOptions& options = {}) {
-  auto graph = Hnsw::Create(rows, options);
-  EXPECT_TRUE(graph.ok()) << graph.status().ToString();
-  return std::move(*graph);
-}
-
 inline std::unique_ptr<ActiveGraph> MakeActive(const std::shared_ptr<VectorRows>& rows,
                                                const ActiveGraphOptions& options = {}) {
   auto graph = ActiveGraph::Create(rows, rows->capacity(), options);
@@ -88,8 +82,7 @@ inline std::unique_ptr<ActiveGraph> MakeActive(const std::shared_ptr<VectorRows>
 }
 
 // Inserts rows [begin, end), from `threads` threads.
-template <typename Graph>
-inline void InsertAll(Graph& graph, LocalId begin, LocalId end, uint32_t threads) {
+inline void InsertAll(ActiveGraph& graph, LocalId begin, LocalId end, uint32_t threads) {
   std::atomic<LocalId> next{begin};
   std::vector<std::thread> workers;
   for (uint32_t t = 0; t < threads; ++t) {

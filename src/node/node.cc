@@ -34,8 +34,10 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   store.data_dir = options.data_path;
   store.owner_note = "longbow serve, node " + options.node_id;
   store.segment.rows_max = options.segment_rows_max;
-  store.segment.graph.m = options.hnsw_m;
-  store.segment.graph.ef_construction = options.hnsw_ef_construction;
+  // As in HNSW the lowest level, here the only one, has twice m links; a block has room for 32.
+  store.segment.graph.active.degree = std::clamp(2 * options.hnsw_m, 4u, 32u);
+  store.segment.graph.active.ef_construction =
+      std::max(options.hnsw_ef_construction, store.segment.graph.active.degree);
   store.segment.kernels = options.kernels;
   store.search.ef = options.hnsw_ef_search;
   store.index_threads = options.index_threads;

@@ -1,0 +1,188 @@
+#include "engine/segment_graph.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace longbow::engine {
+namespace {
+
+constexpr uint32_t kWorkRows = 64;            // linked at a time
+constexpr uint32_t kDeadSharePercent = 10;    // of the linked rows: then their links are freed
+constexpr uint32_t kResealSharePercent = 10;  // of the sealed rows, come or gone: then a segment is sealed again
+
+bool IsShare(uint32_t part, uint32_t percent, uint32_t whole) {
+  return part > 0 && static_cast<uint64_t>(part) * 100 >= static_cast<uint64_t>(whole) * percent;
+}
+
+}  // namespace
+
+SegmentGraph::Pinned SegmentGraph::Pin(uint32_t rows) const {
+  const std::lock_guard lock(mu_);
+  if (sealed_ != nullptr && (rows <= sealed_rows_ + kSealedTailRowsMax || active_ == nullptr)) {
+    return {sealed_, std::min(rows, sealed_rows_), true, sealed_->step_bytes()};
+  }
+  if (active_ == nullptr) {
+    return {};
+  }
+  constexpr size_t kNewRowsPerStep = 16;  // of a row's links about half were seen before
+  return {active_, std::min(rows, indexed_rows()), false, kNewRowsPerStep * active_->codes().stride()};
+}
+
+uint32_t SegmentGraph::CountUnreachableRows() const {
+  std::shared_ptr<index::ActiveGraph> graph;
+  {
+    const std::lock_guard lock(mu_);
+    graph = active_;
+  }
+  return graph == nullptr ? 0 : graph->CountUnreachableRows();
+}
+
+bool SegmentGraph::CreateActiveLocked(uint32_t published) {
+  if (active_ != nullptr || failed_ || published < std::min(options_.first_rows, rows_->capacity())) {
+    return active_ != nullptr;
+  }
+  auto graph = index::ActiveGraph::Create(rows_, published, options_.active);
+  if (!graph.ok()) {
+    // The rows stay in the tail, which searches scan: slower, and not wrong.
+    failed_ = true;
+    if (options_.metrics != nullptr) {
+      Counter(options_.metrics->failures).Add();
+    }
+    return false;
+  }
+  active_ = std::move(*graph);
+  return true;
+}
+
+SegmentGraph::Work SegmentGraph::ClaimWork(uint32_t published) {
+  const std::lock_guard lock(mu_);
+  const Work work{next_claim_, std::min(published, next_claim_ + kWorkRows)};
+  if (work.begin >= work.end || exclusive_ || !CreateActiveLocked(published)) {
+    return {};
+  }
+  next_claim_ = work.end;
+  claims_in_flight_.insert(work.begin);
+  return work;
+}
+
+void SegmentGraph::Link(Work work) {
+  std::shared_ptr<index::ActiveGraph> graph;
+  {
+    const std::lock_guard lock(mu_);
+    graph = active_;
+  }
+  const index::RowFilter living = Living(rows_->capacity());
+  for (uint32_t row = work.begin; row < work.end; ++row) {
+    // A row that died before its turn is in nobody's future; a reader of an older version may miss it, as any walk may.
+    if (living.Contains(row)) {
+      graph->Insert(row, &living);
+    }
+  }
+  const std::lock_guard lock(mu_);
+  claims_in_flight_.erase(work.begin);
+  last_linked_ = SteadyClock::now();
+  const uint32_t linked = claims_in_flight_.empty() ? next_claim_ : *claims_in_flight_.begin();
+  indexed_rows_.store(linked, std::memory_order_release);
+}
+
+uint32_t SegmentGraph::CountDead(uint32_t rows) const {
+  uint32_t dead = 0;
+  for (uint32_t row = 0; row < rows; ++row) {
+    dead += deleted_at_[row].load(std::memory_order_relaxed) != 0 ? 1 : 0;
+  }
+  return dead;
+}
+
+SegmentGraph::Due SegmentGraph::FindDueLocked(uint32_t published) {
+  const SteadyClock::time_point now = SteadyClock::now();
+  const uint32_t indexed = indexed_rows();
+  if (active_ == nullptr || exclusive_ || !claims_in_flight_.empty() || indexed < published || indexed == 0 ||
+      now < next_look_) {
+    return Due::kNothing;
+  }
+  next_look_ = now + options_.look_period;
+  const uint32_t dead = CountDead(indexed);
+  if (IsShare(dead - std::min(dead, dead_unlinked_), kDeadSharePercent, indexed)) {
+    return Due::kUnlink;
+  }
+  if (indexed == rows_->capacity()) {
+    return Due::kSeal;
+  }
+  const uint32_t changed = indexed - sealed_rows_ + dead - std::min(dead, dead_at_seal_);
+  const bool at_rest = now - last_linked_ >= options_.rest && indexed >= options_.seal_rows_min;
+  return at_rest && IsShare(changed, kResealSharePercent, std::max(1u, sealed_rows_)) ? Due::kSeal : Due::kNothing;
+}
+
+void SegmentGraph::Unlink(index::ActiveGraph& graph) {
+  const uint32_t rows = graph.rows_end();
+  std::vector<uint64_t> dead(rows_->capacity() / 64 + 1);
+  uint32_t count = 0;
+  for (uint32_t row = 0; row < rows; ++row) {
+    if (deleted_at_[row].load(std::memory_order_relaxed) != 0) {
+      dead[row / 64] |= uint64_t{1} << (row % 64);
+      ++count;
+    }
+  }
+  graph.Unlink(dead.data(), 0, rows);
+  graph.FreeRows(dead.data(), 0, rows);
+  const index::RepairReport repaired = graph.Repair();
+  const std::lock_guard lock(mu_);
+  if (options_.metrics != nullptr) {
+    Counter(options_.metrics->unlinked_rows).Add(count - dead_unlinked_);
+    Counter(options_.metrics->repaired_rows).Add(repaired.links_added);
+  }
+  dead_unlinked_ = count;
+}
+
+void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
+  const index::RepairReport repaired = graph.Repair();
+  const index::RowFilter living = Living(rows);
+  const uint32_t dead = CountDead(rows);
+  index::SealOptions options = options_.seal;
+  options.living = &living;
+  auto sealed = index::SealedGraph::Build(graph, options);
+  const std::lock_guard lock(mu_);
+  if (!sealed.ok()) {
+    next_look_ = SteadyClock::now() + std::chrono::minutes(1);
+    if (options_.metrics != nullptr) {
+      Counter(options_.metrics->failures).Add();
+    }
+    return;
+  }
+  sealed_ = std::move(*sealed);
+  sealed_rows_ = rows;
+  dead_at_seal_ = dead;
+  if (rows == rows_->capacity()) {
+    active_ = nullptr;
+  }
+  if (options_.metrics != nullptr) {
+    Counter(options_.metrics->seals).Add();
+    Counter(options_.metrics->repaired_rows).Add(repaired.links_added);
+  }
+}
+
+bool SegmentGraph::Maintain(uint32_t published) {
+  std::shared_ptr<index::ActiveGraph> graph;
+  Due due;
+  uint32_t rows;
+  {
+    const std::lock_guard lock(mu_);
+    due = FindDueLocked(published);
+    if (due == Due::kNothing) {
+      return false;
+    }
+    exclusive_ = true;
+    graph = active_;
+    rows = indexed_rows();
+  }
+  if (due == Due::kUnlink) {
+    Unlink(*graph);
+  } else {
+    Seal(*graph, rows);
+  }
+  const std::lock_guard lock(mu_);
+  exclusive_ = false;
+  return true;
+}
+
+}  // namespace longbow::engine

@@ -1,0 +1,111 @@
+// The graph of one segment over its life: none, active, sealed.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "index/active_graph.h"
+#include "index/sealed_graph.h"
+#include "index/vector_rows.h"
+
+namespace longbow::engine {
+
+// How much index threads did; shared by all segments of a store.
+struct GraphMetrics {
+  Counter seals;          // sealed graphs built
+  Counter unlinked_rows;  // dead rows whose links were freed
+  Counter repaired_rows;  // rows no walk could reach, linked again
+  Counter failures;       // graphs that could not be made: their rows are scanned
+};
+
+struct SegmentGraphOptions {
+  index::ActiveGraphOptions active;
+  index::SealOptions seal;
+  uint32_t first_rows = 1024;            // below it a scan is all that is needed
+  uint32_t seal_rows_min = 8192;         // a segment that is not full is sealed from here on, when it comes to rest
+  std::chrono::milliseconds rest{3000};  // nothing linked for so long
+  std::chrono::milliseconds look_period{1000};  // between looks for dead rows
+  const GraphMetrics* metrics = nullptr;
+};
+
+// Rows are linked into an active graph. When the segment is full, or has come to rest, a sealed graph is built from it,
+// which searches then use as long as few rows have come since; the active one stays until the segment is full. The
+// links of dead rows are freed once they are many, and rows that then cannot be reached are linked again.
+//
+// Thread safe: any number of threads search (Pin) and work (ClaimWork and Link, Maintain).
+class SegmentGraph {
+ public:
+  // deleted_at: [rows_max] as in Segment; outlives the graph.
+  SegmentGraph(std::shared_ptr<const index::VectorRows> rows, const std::atomic<uint64_t>* deleted_at,
+               const SegmentGraphOptions& options)
+      : rows_(std::move(rows)), deleted_at_(deleted_at), options_(options) {}
+
+  // ---- searches ----
+  struct Pinned {
+    std::shared_ptr<const index::VectorIndex> index;  // null: no row is linked
+    uint32_t rows = 0;                                // those below are in it, the others are to be scanned
+    bool sealed = false;
+    size_t step_bytes = 0;  // that a step of a walk reads, about
+  };
+  // The best graph for a reader of `rows` rows.
+  Pinned Pin(uint32_t rows) const;
+  // Every row below is linked, or dead.
+  uint32_t indexed_rows() const { return indexed_rows_.load(std::memory_order_acquire); }
+
+  // Of the active graph; a sealed one has none. Takes as long as reading all links.
+  uint32_t CountUnreachableRows() const;
+
+  // ---- index threads ----
+  struct Work {
+    uint32_t begin = 0;
+    uint32_t end = 0;
+    bool empty() const { return begin == end; }
+  };
+  // Takes the next rows below `published` that nobody links yet.
+  Work ClaimWork(uint32_t published);
+  void Link(Work work);
+  // Does one of: free the links of the dead and repair, seal. False if nothing is due.
+  bool Maintain(uint32_t published);
+
+ private:
+  static constexpr uint32_t kSealedTailRowsMax =
+      2048;  // scanned beside a sealed graph; more, and the active one serves
+
+  enum class Due { kNothing, kUnlink, kSeal };
+  using SteadyClock = std::chrono::steady_clock;
+
+  index::RowFilter Living(uint32_t rows) const {
+    return {.end = rows, .deleted_at = deleted_at_, .version = UINT64_MAX};
+  }
+  bool CreateActiveLocked(uint32_t published);
+  uint32_t CountDead(uint32_t rows) const;
+  Due FindDueLocked(uint32_t published);
+  void Unlink(index::ActiveGraph& graph);
+  void Seal(index::ActiveGraph& graph, uint32_t rows);
+
+  const std::shared_ptr<const index::VectorRows> rows_;
+  const std::atomic<uint64_t>* const deleted_at_;
+  const SegmentGraphOptions options_;
+
+  mutable std::mutex mu_;
+  std::shared_ptr<index::ActiveGraph> active_;        // guarded by mu_
+  std::shared_ptr<const index::SealedGraph> sealed_;  // guarded by mu_
+  uint32_t sealed_rows_ = 0;                          // guarded by mu_
+  uint32_t dead_at_seal_ = 0;                         // guarded by mu_
+  uint32_t dead_unlinked_ = 0;                        // guarded by mu_
+  uint32_t next_claim_ = 0;                           // guarded by mu_
+  std::set<uint32_t> claims_in_flight_;               // guarded by mu_: first rows
+  bool exclusive_ = false;                            // guarded by mu_: somebody maintains, nobody links
+  bool failed_ = false;                               // guarded by mu_: no memory for a graph
+  SteadyClock::time_point last_linked_{};             // guarded by mu_
+  SteadyClock::time_point next_look_{};               // guarded by mu_: dead rows are not counted before
+  std::atomic<uint32_t> indexed_rows_{0};             // stored under mu_
+};
+
+}  // namespace longbow::engine
