@@ -22,8 +22,12 @@ class EngineSubject final : public Subject {
   EngineSubject(SubjectOptions options, CollectionSchema schema, const kernels::Kernels& kernels)
       : options_(std::move(options)),
         columns_(schema.columns),
-        shard_(ShardId{1}, std::move(schema), {.rows_max = limits::kSegmentRowsMax, .graph = {}, .kernels = &kernels}) {
-  }
+        shard_(ShardId{1}, std::move(schema),
+               {.rows_max = limits::kSegmentRowsMax,
+                .graph = {.seal = {.threads = options.threads},
+                          .rest = std::chrono::milliseconds(0),
+                          .look_period = std::chrono::milliseconds(0)},
+                .kernels = &kernels}) {}
 
   Status Build(const float* rows, uint32_t count) override {
     for (uint32_t first = 0; first < count; first += kBatchRows) {

@@ -298,8 +298,8 @@ TEST_F(ProjectedSearch, RangesConjunctionsDeletesAndRowsThatCameLater) {
   };
   put(0, 8000);
   Segment& segment = *shard.Pin()->segments.front().segment;
-  for (auto work = segment.ClaimWork(8000); !work.empty(); work = segment.ClaimWork(8000)) {
-    segment.Link(work);
+  for (auto work = segment.graph().ClaimWork(8000); !work.empty(); work = segment.graph().ClaimWork(8000)) {
+    segment.graph().Link(work);
   }
   const auto build = [&] {
     const auto view = shard.Pin();

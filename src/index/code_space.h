@@ -45,8 +45,9 @@ class CodeSpace {
     float distance_offset = 0;
   };
   QueryTerms QueryToSpace(const VectorRows& rows, const TypedQuery& query, float* out) const;
-  // Whether distances of codes rank rows as the metric does, up to rounding.
-  bool exact() const { return metric_ != Metric::kJaccard; }
+  // How many times more candidates than usual a search should rank exactly: where few coordinates leave many rows
+  // within the rounding of 8 bits, and where codes rank rows not quite as the metric does.
+  size_t rank_factor() const { return metric_ == Metric::kJaccard || row_dimension_ <= 16 ? 4 : 1; }
   // Whether a row's term is its squared norm; otherwise it is 0.
   bool term_is_norm() const { return metric_ != Metric::kInnerProduct; }
 

@@ -161,8 +161,7 @@ Result<std::unique_ptr<SealedGraph>> SealedGraph::Build(const ActiveGraph& graph
       CodeProjection::Learn(codes, LinkedRows(links), options.kept_variance, options.code_ratio_max);
   const size_t entry_points = links.entries == nullptr ? 0 : links.entries->ids.size();
   const SealedLayout layout = SealedLayout::Of(links.rows, codes.dimension(), projection.dimension(), entry_points);
-  std::unique_ptr<SealedGraph> sealed(
-      new SealedGraph(graph.shared_rows(), codes.shared_space(), std::move(projection), layout));
+  std::unique_ptr<SealedGraph> sealed(new SealedGraph(graph, std::move(projection), layout));
   sealed->links_moved_ = links.links_moved;
   LB_ASSIGN(sealed->blocks_, ReservedMemory::Create(layout.block_stride * std::max<size_t>(1, links.rows), "graph"));
   LB_ASSIGN(sealed->residuals_,

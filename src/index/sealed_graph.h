@@ -55,9 +55,11 @@ class SealedGraph final : public VectorIndex {
     SearchCounters counters;
   };
 
-  SealedGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, CodeProjection projection,
-              const SealedLayout& layout)
-      : rows_(std::move(rows)), space_(std::move(space)), projection_(std::move(projection)), layout_(layout) {}
+  SealedGraph(const ActiveGraph& graph, CodeProjection projection, const SealedLayout& layout)
+      : rows_(graph.shared_rows()),
+        space_(graph.codes().shared_space()),
+        projection_(std::move(projection)),
+        layout_(layout) {}
 
   const uint8_t* Block(LocalId id) const { return blocks_.As<uint8_t>() + id * layout_.block_stride; }
   const uint8_t* EntryBlock(size_t i) const { return entry_blocks_.data() + i * layout_.block_stride; }

@@ -185,10 +185,10 @@ std::vector<Neighbor> SealedGraph::Rank(const TypedQuery& query, const SearchOpt
     keys[i] = MakeKey(scratch.query.constant() + header.term - 2 * dot, id);
   }
   std::sort(keys.begin(), keys.end());
-  if (space_->exact()) {
+  if (space_->metric() != Metric::kJaccard) {
     keys.resize(std::min<size_t>(keys.size(), options.k));
   }
-  if (options.exact_distances || !space_->exact()) {
+  if (options.exact_distances || space_->metric() == Metric::kJaccard) {
     return RankExactly(*rows_, query, keys, options.k);
   }
   std::vector<Neighbor> neighbors;
