@@ -38,7 +38,7 @@ uint32_t SegmentGraph::CountUnreachableRows() const {
 }
 
 bool SegmentGraph::CreateActiveLocked(uint32_t published) {
-  if (active_ != nullptr || failed_ || published < std::min(options_.first_rows, rows_->capacity())) {
+  if (active_ != nullptr || failed_ || !IsWantedFor(published)) {
     return active_ != nullptr;
   }
   auto graph = index::ActiveGraph::Create(rows_, published, options_.active);

@@ -1,6 +1,7 @@
 // The graph of one segment over its life: none, active, sealed.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -60,6 +61,9 @@ class SegmentGraph {
 
   // Of the active graph; a sealed one has none. Takes as long as reading all links.
   uint32_t CountUnreachableRows() const;
+
+  // Whether a segment of so many rows gets a graph at all.
+  bool IsWantedFor(uint32_t rows) const { return rows >= std::min(options_.first_rows, rows_->capacity()); }
 
   // ---- index threads ----
   struct Work {

@@ -19,7 +19,7 @@ bool View::IsLive(uint64_t ordinal) const {
 uint64_t View::TailRows(uint64_t first_ordinal) const {
   uint64_t tail = 0;
   for (const SegmentView& segment : segments) {
-    if (segment.segment->has_graph()) {
+    if (segment.segment->has_graph() && segment.segment->graph().IsWantedFor(segment.rows)) {
       const uint64_t end = segment.segment->first_ordinal() + segment.rows;
       const uint64_t linked =
           segment.segment->first_ordinal() + std::min(segment.rows, segment.segment->indexed_rows());

@@ -35,7 +35,7 @@ struct View {
             .version = version,
             .passing = nullptr};
   }
-  // Rows from `first_ordinal` on that are not yet linked into a graph.
+  // Rows from `first_ordinal` on that wait for a graph to be linked into; few rows in a segment need none.
   uint64_t TailRows(uint64_t first_ordinal = 0) const;
 };
 
