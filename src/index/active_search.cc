@@ -4,6 +4,7 @@
 #include <array>
 
 #include "index/active_graph.h"
+#include "index/prefetch.h"
 #include "index/rank.h"
 
 namespace longbow::index {
@@ -47,6 +48,7 @@ size_t ActiveGraph::CollectUnvisited(LocalId id, Scratch& scratch) const {
   for (uint32_t slot = 0; slot < degree; ++slot) {
     const LocalId neighbor = links_->At(id, slot);
     if (scratch.visited.Mark(neighbor)) {
+      PrefetchLines(codes_->row(neighbor), codes_->stride());
       scratch.ids[n++] = neighbor;
     }
   }
