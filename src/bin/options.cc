@@ -101,6 +101,10 @@ constexpr std::array kTable = {
            .help = "Rows a search considers when the request does not say: higher finds more and takes longer.",
            .min = 1,
            .max = limits::kEfMax},
+    Option{.name = "index_memory",
+           .default_text = "fast",
+           .help = "Graphs of segments at rest: fast, or lean: a fourth of the memory, 1.4 times the search time.",
+           .choices = "fast lean"},
     Option{.name = "segment_rows_max",
            .type = kInt,
            .default_text = "1048576",
@@ -280,6 +284,7 @@ Status FillEngine(const Config& config, node::ServeOptions& options) {
                  "must be at least hnsw_m, got " + std::to_string(options.hnsw_ef_construction) + " with hnsw_m " +
                      std::to_string(options.hnsw_m));
   }
+  options.index_memory_lean = config.String("index_memory") == "lean";
   options.segment_rows_max = static_cast<uint32_t>(config.Int("segment_rows_max"));
   options.index_threads = Threads(config, "index_threads");
   options.search_threads = Threads(config, "search_threads");

@@ -53,6 +53,7 @@ TEST(Options, DefaultsOfTheTableAreThoseOfTheStruct) {
   EXPECT_EQ(options->hnsw_m, plain.hnsw_m);
   EXPECT_EQ(options->hnsw_ef_construction, plain.hnsw_ef_construction);
   EXPECT_EQ(options->hnsw_ef_search, plain.hnsw_ef_search);
+  EXPECT_EQ(options->index_memory_lean, plain.index_memory_lean);
   EXPECT_EQ(options->segment_rows_max, plain.segment_rows_max);
   EXPECT_EQ(options->max_wal_size_bytes, plain.max_wal_size_bytes);
   EXPECT_EQ(options->snapshot_interval, plain.snapshot_interval);
@@ -70,6 +71,7 @@ TEST(Options, NamesOfTheContractReachTheStruct) {
                                                                                 {"GRPC_KEEPALIVE_TIME", "5m"},
                                                                                 {"GRPC_MAX_RECV_MSG_SIZE", "64MiB"},
                                                                                 {"MAX_WAL_SIZE", "1048576"},
+                                                                                {"LONGBOW_INDEX_MEMORY", "lean"},
                                                                                 {"LONGBOW_SEARCH_THREADS", "3"}});
   ASSERT_TRUE(options.ok()) << options.status().ToString();
   EXPECT_EQ(options->listen_addr, "127.0.0.1:1");
@@ -80,6 +82,7 @@ TEST(Options, NamesOfTheContractReachTheStruct) {
   EXPECT_EQ(options->grpc_max_recv_msg_size_bytes, 64u << 20);
   EXPECT_EQ(options->max_wal_size_bytes, 1'048'576u);
   EXPECT_EQ(options->search_threads, 3u);
+  EXPECT_TRUE(options->index_memory_lean);
   EXPECT_EQ(options->drain_timeout, std::chrono::milliseconds(2)) << "rounded up, never to nothing";
 }
 
@@ -122,6 +125,9 @@ TEST_F(Certificates, AreReadAndNamedWhenTheyAreNotRight) {
 }
 
 TEST(Options, ValuesThatDoNotFitTogetherAreRefused) {
+  const std::string memory = ErrorOf({"--index-memory=tiny"});
+  EXPECT_NE(memory.find("fast"), std::string::npos) << memory;
+  EXPECT_NE(memory.find("lean"), std::string::npos) << memory;
   EXPECT_EQ(ErrorOf({"--hnsw-ef-construction=8", "--hnsw-m=16"}),
             "flag --hnsw-ef-construction: hnsw_ef_construction must be at least hnsw_m, got 8 with hnsw_m 16");
   EXPECT_EQ(ErrorOf({"--data-path="}), "flag --data-path: data_path must not be empty");

@@ -107,7 +107,7 @@ TEST_F(BenchIndexTest, AnswersUnderAFilterAreAmongTheRowsThatPass) {
 }
 
 TEST_F(BenchIndexTest, Float16TakesHalfTheMemory) {
-  for (const char* state : {"--state=flat", "--state=active", "--state=sealed", "--state=engine"}) {
+  for (const char* state : {"--state=flat", "--state=active", "--state=sealed", "--state=lean", "--state=engine"}) {
     const auto report = BenchIndex(Options({state, "--dtype=f16", "--ef=200", "--runs=1"}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
     EXPECT_GT(report->runs.front().front().recall, 0.97) << state;  // rounding swaps near ties
@@ -117,7 +117,7 @@ TEST_F(BenchIndexTest, Float16TakesHalfTheMemory) {
 }
 
 TEST_F(BenchIndexTest, GraphsFindWhatIsNear) {
-  for (const char* state : {"--state=active", "--state=sealed"}) {
+  for (const char* state : {"--state=active", "--state=sealed", "--state=lean"}) {
     const auto report = BenchIndex(Options({state, "--ef=200", "--runs=1"}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
     EXPECT_GT(report->runs.front().front().recall, 0.98) << state;

@@ -42,15 +42,15 @@ constexpr std::array kTable = {
            .default_text = "f32",
            .help = "Element type that rows are kept in: f32 or f16.",
            .choices = "f32 f16"},
-    Option{
-        .name = "state",
-        .default_text = "sealed",
-        .help =
-            "The index: active (rows just inserted), flat (exact scan) or engine (as served: planner, filter indexes).",
-        .choices = kSubjectStates},
+    Option{.name = "state",
+           .default_text = "sealed",
+           .help = "The index: sealed, lean (a third of the memory), active (rows just inserted), flat (exact scan) or "
+                   "engine (as "
+                   "served: planner, filter indexes).",
+           .choices = kSubjectStates},
     Option{.name = "distances",
            .default_text = "exact",
-           .help = "Of answers: exact (of the rows) or codes (sealed; rows then need no memory).",
+           .help = "Of answers: exact (of the rows) or codes (sealed, lean; rows then need no memory).",
            .choices = "exact codes"},
     Option{.name = "filter",
            .default_text = "",
@@ -135,10 +135,11 @@ Status CheckCombination(const BenchOptions& options, const Config& config) {
   if (!config.String("recall_target").empty()) {
     return Unimplemented("flag --recall-target: this version's indexes take --ef only");
   }
-  if (config.String("distances") == "codes" && options.state != "sealed") {
-    return InvalidArgument("flag --distances: only state sealed answers with distances of codes");
+  const bool is_sealed = options.state == "sealed" || options.state == "lean";
+  if (config.String("distances") == "codes" && !is_sealed) {
+    return InvalidArgument("flag --distances: only states sealed and lean answer with distances of codes");
   }
-  if (options.churn && options.state == "sealed") {
+  if (options.churn && is_sealed) {
     return InvalidArgument("flag --churn: a sealed index takes no rows; give --state active or engine");
   }
   if (options.churn && !(options.filter.empty() && options.truth_path.empty())) {

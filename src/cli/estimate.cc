@@ -15,7 +15,7 @@ constexpr uint32_t kMadeRowsMax = 64'000;
 constexpr size_t kMadeBytesMax = 256 << 20;
 constexpr uint32_t kMadeClusters = 200;
 constexpr uint32_t kMadeInner = 24;  // dimensions that the rows of a cluster spread over
-constexpr std::string_view kBestFirst[] = {"sealed", "active", "flat"};
+constexpr std::string_view kBestFirst[] = {"sealed", "active", "lean", "flat"};
 
 // Rows as embeddings are: clusters that spread over few directions of their own, of unit norm.
 Matrix<float> MakeRows(uint32_t rows, uint32_t dimension) {

@@ -5,6 +5,7 @@
 #include "cli/flat_subject.h"
 #include "cli/parallel.h"
 #include "index/active_graph.h"
+#include "index/lean_graph.h"
 #include "index/sealed_graph.h"
 
 namespace longbow::cli {
@@ -64,6 +65,8 @@ class ActiveSubject : public FlatSubject {
   std::unique_ptr<index::ActiveGraph> graph_;
 };
 
+// Graph: SealedGraph or LeanGraph.
+template <typename Graph>
 class SealedSubject final : public ActiveSubject {
  public:
   using ActiveSubject::ActiveSubject;
@@ -71,7 +74,7 @@ class SealedSubject final : public ActiveSubject {
   // Inserted first, as rows are in a server, and then sealed; all of it counts as building.
   Status Build(const float* rows, uint32_t count) override {
     LB_TRY(ActiveSubject::Build(rows, count));
-    LB_ASSIGN(sealed_, index::SealedGraph::Build(*graph_, {.threads = options_.threads}));
+    LB_ASSIGN(sealed_, Graph::Build(*graph_, {.threads = options_.threads}));
     graph_.reset();
     return {};
   }
@@ -92,7 +95,7 @@ class SealedSubject final : public ActiveSubject {
   void FinishBackgroundWork() override {}
 
  private:
-  std::unique_ptr<index::SealedGraph> sealed_;
+  std::unique_ptr<Graph> sealed_;
 };
 
 }  // namespace
@@ -102,7 +105,11 @@ std::unique_ptr<Subject> MakeActiveSubject(const SubjectOptions& options, std::s
 }
 
 std::unique_ptr<Subject> MakeSealedSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows) {
-  return std::make_unique<SealedSubject>(options, std::move(rows));
+  return std::make_unique<SealedSubject<index::SealedGraph>>(options, std::move(rows));
+}
+
+std::unique_ptr<Subject> MakeLeanSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows) {
+  return std::make_unique<SealedSubject<index::LeanGraph>>(options, std::move(rows));
 }
 
 }  // namespace longbow::cli

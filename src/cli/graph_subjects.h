@@ -1,4 +1,4 @@
-// The two graphs of src/index as subjects: the one that still takes rows and the one that is sealed.
+// The graphs of src/index as subjects: the one that still takes rows and the two that are sealed.
 #pragma once
 
 #include <memory>
@@ -12,5 +12,6 @@ namespace longbow::cli {
 // rows: of options.capacity, empty.
 std::unique_ptr<Subject> MakeActiveSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows);
 std::unique_ptr<Subject> MakeSealedSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows);
+std::unique_ptr<Subject> MakeLeanSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows);
 
 }  // namespace longbow::cli

@@ -21,6 +21,9 @@ Result<std::unique_ptr<Subject>> MakeSubject(const SubjectOptions& options, cons
   if (options.state == "sealed") {
     return MakeSealedSubject(options, std::move(rows));
   }
+  if (options.state == "lean") {
+    return MakeLeanSubject(options, std::move(rows));
+  }
   return InvalidArgument("state must be one of: " + std::string(kSubjectStates) + "; got '" + options.state + "'");
 }
 

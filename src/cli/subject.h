@@ -23,13 +23,14 @@ struct SubjectOptions {
   Metric metric = Metric::kL2;
   ElementType type = ElementType::kFloat32;  // that rows are kept in: this or kFloat16, which they are rounded to
   uint32_t threads = 1;                      // of Build
-  bool exact_distances = true;               // of answers: from the rows; else, in sealed, from their codes
+  bool exact_distances = true;               // of answers: from the rows; else, in sealed and lean, from codes
   const RowMask* mask = nullptr;             // rows that filtered searches will let pass; outlives the subject
 };
 
 // Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once. sealed:
-// made of an active one, takes no more rows. engine: the whole path of a served search but for log and network.
-inline constexpr std::string_view kSubjectStates = "sealed active flat engine";
+// made of an active one, takes no more rows. lean: the same in a third of the memory, slower. engine: the whole path of
+// a served search but for log and network.
+inline constexpr std::string_view kSubjectStates = "sealed lean active flat engine";
 
 // One index over rows that it numbers itself, from 0 in the order they came. Build first, once. Searches may run on
 // several threads; nothing else may run beside anything.

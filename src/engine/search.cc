@@ -181,6 +181,7 @@ class QueryRun {
     part.rows = plan.view->rows;
     part.tail_rows = plan.view->rows - plan.graph.rows;
     part.method = plan.method;
+    part.graph = plan.graph.kind;
     part.estimated_selectivity = plan.estimated_selectivity;
     part.actual_selectivity = plan.actual_selectivity;
     part.visited = counters.visited;

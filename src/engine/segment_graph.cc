@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "index/lean_graph.h"
+
 namespace longbow::engine {
 namespace {
 
@@ -18,14 +20,14 @@ bool IsShare(uint32_t part, uint32_t percent, uint32_t whole) {
 
 SegmentGraph::Pinned SegmentGraph::Pin(uint32_t rows) const {
   const std::lock_guard lock(mu_);
-  if (sealed_ != nullptr && (rows <= sealed_rows_ + kSealedTailRowsMax || active_ == nullptr)) {
-    return {sealed_, std::min(rows, sealed_rows_), true, sealed_->step_bytes()};
+  if (sealed_.index != nullptr && (rows <= sealed_.rows + kSealedTailRowsMax || active_ == nullptr)) {
+    return {sealed_.index, std::min(rows, sealed_.rows), sealed_.kind, sealed_.step_bytes};
   }
   if (active_ == nullptr) {
     return {};
   }
   constexpr size_t kNewRowsPerStep = 16;  // of a row's links about half were seen before
-  return {active_, std::min(rows, indexed_rows()), false, kNewRowsPerStep * active_->codes().stride()};
+  return {active_, std::min(rows, indexed_rows()), GraphKind::kActive, kNewRowsPerStep * active_->codes().stride()};
 }
 
 uint32_t SegmentGraph::CountUnreachableRows() const {
@@ -108,9 +110,9 @@ SegmentGraph::Due SegmentGraph::FindDueLocked(uint32_t published) {
   if (indexed == rows_->capacity()) {
     return Due::kSeal;
   }
-  const uint32_t changed = indexed - sealed_rows_ + dead - std::min(dead, dead_at_seal_);
+  const uint32_t changed = indexed - sealed_.rows + dead - std::min(dead, sealed_.dead);
   const bool at_rest = now - last_linked_ >= options_.rest && indexed >= options_.seal_rows_min;
-  return at_rest && IsShare(changed, kResealSharePercent, std::max(1u, sealed_rows_)) ? Due::kSeal : Due::kNothing;
+  return at_rest && IsShare(changed, kResealSharePercent, std::max(1u, sealed_.rows)) ? Due::kSeal : Due::kNothing;
 }
 
 void SegmentGraph::Unlink(index::ActiveGraph& graph) {
@@ -134,13 +136,28 @@ void SegmentGraph::Unlink(index::ActiveGraph& graph) {
   dead_unlinked_ = count;
 }
 
-void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
-  const index::RepairReport repaired = graph.Repair();
+Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph& graph, uint32_t rows) const {
   const index::RowFilter living = Living(rows);
-  const uint32_t dead = CountDead(rows);
   index::SealOptions options = options_.seal;
   options.living = &living;
-  auto sealed = index::SealedGraph::Build(graph, options);
+  Sealed sealed{.rows = rows, .dead = CountDead(rows)};
+  if (options_.memory == IndexMemory::kLean) {
+    LB_ASSIGN(std::shared_ptr<const index::LeanGraph> lean, index::LeanGraph::Build(graph, options));
+    sealed.step_bytes = lean->step_bytes();
+    sealed.index = std::move(lean);
+    sealed.kind = GraphKind::kLean;
+  } else {
+    LB_ASSIGN(std::shared_ptr<const index::SealedGraph> fast, index::SealedGraph::Build(graph, options));
+    sealed.step_bytes = fast->step_bytes();
+    sealed.index = std::move(fast);
+    sealed.kind = GraphKind::kSealed;
+  }
+  return sealed;
+}
+
+void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
+  const index::RepairReport repaired = graph.Repair();
+  auto sealed = BuildSealed(graph, rows);
   const std::lock_guard lock(mu_);
   if (!sealed.ok()) {
     next_look_ = SteadyClock::now() + std::chrono::minutes(1);
@@ -149,9 +166,7 @@ void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
     }
     return;
   }
-  sealed_ = std::move(*sealed);
-  sealed_rows_ = rows;
-  dead_at_seal_ = dead;
+  sealed_ = *std::move(sealed);
   if (rows == rows_->capacity()) {
     active_ = nullptr;
   }

@@ -14,6 +14,7 @@
 #include "index/active_graph.h"
 #include "index/sealed_graph.h"
 #include "index/vector_rows.h"
+#include "model/explanation.h"
 
 namespace longbow::engine {
 
@@ -25,9 +26,16 @@ struct GraphMetrics {
   Counter failures;       // graphs that could not be made: their rows are scanned
 };
 
+// What sealed segments spend on their graphs, beside the rows. Bytes are those at 384 dimensions.
+enum class IndexMemory {
+  kFast,  // SealedGraph: 1.2 to 1.7 times the rows as float32
+  kLean,  // LeanGraph: 0.34 times, for searches that take about 1.4 times as long
+};
+
 struct SegmentGraphOptions {
   index::ActiveGraphOptions active;
   index::SealOptions seal;
+  IndexMemory memory = IndexMemory::kFast;
   uint32_t first_rows = 1024;            // below it a scan is all that is needed
   uint32_t seal_rows_min = 8192;         // a segment that is not full is sealed from here on, when it comes to rest
   std::chrono::milliseconds rest{3000};  // nothing linked for so long
@@ -36,8 +44,9 @@ struct SegmentGraphOptions {
 };
 
 // Rows are linked into an active graph. When the segment is full, or has come to rest, a sealed graph is built from it,
-// which searches then use as long as few rows have come since; the active one stays until the segment is full. The
-// links of dead rows are freed once they are many, and rows that then cannot be reached are linked again.
+// or a lean one where memory is short, which searches then use as long as few rows have come since; the active one
+// stays until the segment is full. The links of dead rows are freed once they are many, and rows that then cannot be
+// reached are linked again.
 //
 // Thread safe: any number of threads search (Pin) and work (ClaimWork and Link, Maintain).
 class SegmentGraph {
@@ -51,7 +60,7 @@ class SegmentGraph {
   struct Pinned {
     std::shared_ptr<const index::VectorIndex> index;  // null: no row is linked
     uint32_t rows = 0;                                // those below are in it, the others are to be scanned
-    bool sealed = false;
+    GraphKind kind = GraphKind::kNone;
     size_t step_bytes = 0;  // that a step of a walk reads, about
   };
   // The best graph for a reader of `rows` rows.
@@ -91,6 +100,14 @@ class SegmentGraph {
   uint32_t CountDead(uint32_t rows) const;
   Due FindDueLocked(uint32_t published);
   void Unlink(index::ActiveGraph& graph);
+  struct Sealed {
+    std::shared_ptr<const index::VectorIndex> index;  // null: none yet
+    GraphKind kind = GraphKind::kNone;
+    size_t step_bytes = 0;
+    uint32_t rows = 0;
+    uint32_t dead = 0;  // of them, left out
+  };
+  Result<Sealed> BuildSealed(const index::ActiveGraph& graph, uint32_t rows) const;
   void Seal(index::ActiveGraph& graph, uint32_t rows);
 
   const std::shared_ptr<const index::VectorRows> rows_;
@@ -98,18 +115,16 @@ class SegmentGraph {
   const SegmentGraphOptions options_;
 
   mutable std::mutex mu_;
-  std::shared_ptr<index::ActiveGraph> active_;        // guarded by mu_
-  std::shared_ptr<const index::SealedGraph> sealed_;  // guarded by mu_
-  uint32_t sealed_rows_ = 0;                          // guarded by mu_
-  uint32_t dead_at_seal_ = 0;                         // guarded by mu_
-  uint32_t dead_unlinked_ = 0;                        // guarded by mu_
-  uint32_t next_claim_ = 0;                           // guarded by mu_
-  std::set<uint32_t> claims_in_flight_;               // guarded by mu_: first rows
-  bool exclusive_ = false;                            // guarded by mu_: somebody maintains, nobody links
-  bool failed_ = false;                               // guarded by mu_: no memory for a graph
-  SteadyClock::time_point last_linked_{};             // guarded by mu_
-  SteadyClock::time_point next_look_{};               // guarded by mu_: dead rows are not counted before
-  std::atomic<uint32_t> indexed_rows_{0};             // stored under mu_
+  std::shared_ptr<index::ActiveGraph> active_;  // guarded by mu_
+  Sealed sealed_;                               // guarded by mu_
+  uint32_t dead_unlinked_ = 0;                  // guarded by mu_
+  uint32_t next_claim_ = 0;                     // guarded by mu_
+  std::set<uint32_t> claims_in_flight_;         // guarded by mu_: first rows
+  bool exclusive_ = false;                      // guarded by mu_: somebody maintains, nobody links
+  bool failed_ = false;                         // guarded by mu_: no memory for a graph
+  SteadyClock::time_point last_linked_{};       // guarded by mu_
+  SteadyClock::time_point next_look_{};         // guarded by mu_: dead rows are not counted before
+  std::atomic<uint32_t> indexed_rows_{0};       // stored under mu_
 };
 
 }  // namespace longbow::engine

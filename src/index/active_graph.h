@@ -8,15 +8,14 @@
 #include <vector>
 
 #include "base/status.h"
+#include "index/code_walk.h"
 #include "index/entry_points.h"
 #include "index/prune.h"
 #include "index/row_codes.h"
 #include "index/scratch_pool.h"
-#include "index/search_pool.h"
 #include "index/slack_links.h"
 #include "index/vector_index.h"
 #include "index/vector_rows.h"
-#include "index/visited_set.h"
 
 namespace longbow::index {
 
@@ -78,35 +77,19 @@ class ActiveGraph final : public VectorIndex {
   void DropLinksTo(LocalId id);
 
  private:
-  struct Scratch {
-    VisitedSet visited{0};
-    SearchPool pool;
-    SearchPool results;
+  struct Scratch : CodeWalkScratch {
     CodedQuery query;
     RowProbe probe;
     Pruner pruner;
     std::vector<float> values;
     std::vector<Edge> edges;
-    std::vector<LocalId> ids;
-    std::vector<int32_t> dots;
-    std::vector<float> keys;
-    SearchCounters counters;
-  };
-  struct WalkOptions {
-    size_t ef = 0;
-    size_t starts = 2;
-    const RowFilter* filter = nullptr;  // collect what it contains in scratch.results; null: only walk
-    const Cancellation* cancellation = nullptr;
   };
 
   ActiveGraph(std::shared_ptr<const VectorRows> rows, const ActiveGraphOptions& options,
               std::unique_ptr<RowCodes> codes, std::unique_ptr<SlackLinks> links);
 
   // active_search.cc
-  void Start(const KeyProbe& probe, const WalkOptions& options, Scratch& scratch) const;
-  size_t CollectUnvisited(LocalId id, Scratch& scratch) const;
-  void Offer(const WalkOptions& options, size_t n, Scratch& scratch) const;
-  Status Walk(const KeyProbe& probe, const WalkOptions& options, Scratch& scratch) const;
+  Status Walk(const KeyProbe& probe, const CodeWalkOptions& options, Scratch& scratch) const;
 
   // active_insert.cc
   bool InsertFirst(LocalId id);

@@ -3,7 +3,7 @@
 namespace longbow::index {
 
 Result<std::unique_ptr<RowCodes>> RowCodes::Create(std::shared_ptr<const CodeSpace> space, uint32_t capacity) {
-  const size_t stride = space->dimension() + 2 * sizeof(float);
+  const size_t stride = CodeArray::RowBytes(space->dimension());
   std::unique_ptr<RowCodes> codes(new RowCodes(std::move(space), stride));
   LB_ASSIGN(codes->memory_, ReservedMemory::Create(stride * capacity, "row codes"));
   return codes;
@@ -18,8 +18,8 @@ void RowCodes::Write(const VectorRows& rows, LocalId id, float* scratch) {
   std::memcpy(code + dimension() + sizeof(scale), &squared, sizeof(squared));
 }
 
-void KeysOf(const RowCodes& codes, const KeyProbe& probe, const LocalId* ids, size_t n, int32_t* dots, float* out) {
-  codes.space().kernels().dot_ids(codes.data(), codes.stride(), probe.row, codes.dimension(), ids, n, dots);
+void KeysOf(const CodeArray& codes, const KeyProbe& probe, const LocalId* ids, size_t n, int32_t* dots, float* out) {
+  codes.kernels->dot_ids(codes.data, codes.stride, probe.row, codes.dimension, ids, n, dots);
   for (size_t i = 0; i < n; ++i) {
     const float term = probe.term_is_norm ? codes.squared_norm(ids[i]) : 0.0f;
     out[i] =

@@ -12,6 +12,28 @@
 
 namespace longbow::index {
 
+// int8 rows at some distance from each other: uint8 [dimension] (128 = 0), scale float32, squared norm float32, and
+// whatever the owner has behind them. Borrowed.
+struct CodeArray {
+  static constexpr size_t RowBytes(size_t dimension) { return dimension + 2 * sizeof(float); }
+
+  const kernels::GraphKernels* kernels = nullptr;
+  const uint8_t* data = nullptr;
+  size_t stride = 0;
+  size_t dimension = 0;
+
+  const uint8_t* row(LocalId id) const { return data + static_cast<size_t>(id) * stride; }
+  float scale(LocalId id) const { return FloatAt(id, dimension); }
+  float squared_norm(LocalId id) const { return FloatAt(id, dimension + sizeof(float)); }
+
+ private:
+  float FloatAt(LocalId id, size_t offset) const {
+    float value;
+    std::memcpy(&value, row(id) + offset, sizeof(value));
+    return value;
+  }
+};
+
 // [capacity] of: uint8 [dimension] (128 = 0), scale float32, squared norm float32. One scale a row, as LVQ has it
 // (Aguerrebere et al., VLDB 2023). Never moves. Each row is written once, by one thread, before anything points to it;
 // any thread reads rows it learned of with acquire order.
@@ -24,11 +46,11 @@ class RowCodes {
   const std::shared_ptr<const CodeSpace>& shared_space() const { return space_; }
   size_t dimension() const { return space_->dimension(); }
   size_t stride() const { return stride_; }
-  const uint8_t* data() const { return memory_.As<uint8_t>(); }
-  const uint8_t* row(LocalId id) const { return data() + static_cast<size_t>(id) * stride_; }
-  float scale(LocalId id) const { return FloatAt(id, dimension()); }
+  CodeArray array() const { return {&space_->kernels(), memory_.As<uint8_t>(), stride_, dimension()}; }
+  const uint8_t* row(LocalId id) const { return array().row(id); }
+  float scale(LocalId id) const { return array().scale(id); }
   // Of the row in the space; cosine: a row without direction has 1 more, see CodeSpace.
-  float squared_norm(LocalId id) const { return FloatAt(id, dimension() + sizeof(float)); }
+  float squared_norm(LocalId id) const { return array().squared_norm(id); }
   // What the row adds to a key.
   float term(LocalId id) const { return space_->term_is_norm() ? squared_norm(id) : 0.0f; }
 
@@ -39,11 +61,6 @@ class RowCodes {
 
  private:
   RowCodes(std::shared_ptr<const CodeSpace> space, size_t stride) : space_(std::move(space)), stride_(stride) {}
-  float FloatAt(LocalId id, size_t offset) const {
-    float value;
-    std::memcpy(&value, row(id) + offset, sizeof(value));
-    return value;
-  }
 
   const std::shared_ptr<const CodeSpace> space_;
   const size_t stride_;
@@ -65,7 +82,11 @@ inline KeyProbe ProbeOf(const CodeSpace& space, const CodedQuery& query) {
 }
 
 // out[i] = key of row ids[i]. ids, out: [n]; dots: [n], scratch.
-void KeysOf(const RowCodes& codes, const KeyProbe& probe, const LocalId* ids, size_t n, int32_t* dots, float* out);
+void KeysOf(const CodeArray& codes, const KeyProbe& probe, const LocalId* ids, size_t n, int32_t* dots, float* out);
+inline void KeysOf(const RowCodes& codes, const KeyProbe& probe, const LocalId* ids, size_t n, int32_t* dots,
+                   float* out) {
+  KeysOf(codes.array(), probe, ids, n, dots, out);
+}
 
 // A row in the place of a query: squared distances in the space from it. Used by one thread; reusable.
 class RowProbe {

@@ -32,12 +32,35 @@ constexpr std::string_view SearchMethodName(SearchMethod method) {
   return "walk_then_check";
 }
 
+// The graph that a segment has for a reader.
+enum class GraphKind : uint8_t {
+  kNone,    // too few rows, or none linked yet
+  kActive,  // takes rows
+  kSealed,  // made for speed
+  kLean,    // made for little memory
+};
+
+constexpr std::string_view GraphKindName(GraphKind kind) {
+  switch (kind) {
+    case GraphKind::kNone:
+      return "none";
+    case GraphKind::kActive:
+      return "active";
+    case GraphKind::kSealed:
+      return "sealed";
+    case GraphKind::kLean:
+      break;
+  }
+  return "lean";
+}
+
 // One segment of one query. Planning is done once for all queries of a request.
 struct SegmentExplanation {
   uint64_t first_row = 0;  // ordinal
   uint64_t rows = 0;
   uint64_t tail_rows = 0;  // not in the graph yet: scanned whatever the method
   SearchMethod method = SearchMethod::kScan;
+  GraphKind graph = GraphKind::kNone;        // that was there; only methods that walk use it
   double estimated_selectivity = 1;          // before any bitmap was made
   std::optional<double> actual_selectivity;  // none: no bitmap was needed
   uint64_t visited = 0;                      // rows or nodes whose distance was computed or estimated

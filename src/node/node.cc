@@ -38,6 +38,7 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   store.segment.graph.active.degree = std::clamp(2 * options.hnsw_m, 4u, 32u);
   store.segment.graph.active.ef_construction =
       std::max(options.hnsw_ef_construction, store.segment.graph.active.degree);
+  store.segment.graph.memory = options.index_memory_lean ? engine::IndexMemory::kLean : engine::IndexMemory::kFast;
   store.segment.kernels = options.kernels;
   store.search.ef = options.hnsw_ef_search;
   store.index_threads = options.index_threads;

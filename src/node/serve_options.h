@@ -41,6 +41,7 @@ struct ServeOptions {
   uint32_t hnsw_m = 16;
   uint32_t hnsw_ef_construction = 128;
   uint32_t hnsw_ef_search = 128;
+  bool index_memory_lean = false;  // sealed graphs are made for little memory, not for speed
   uint32_t segment_rows_max = limits::kSegmentRowsMax;
 
   // Threads, all at least 1: 0 in the configuration has become the number of cores.

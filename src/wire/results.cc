@@ -35,6 +35,7 @@ nlohmann::json PartJson(const SegmentExplanation& part) {
           {"rows", part.rows},
           {"tail_rows", part.tail_rows},
           {"method", SearchMethodName(part.method)},
+          {"graph", GraphKindName(part.graph)},
           {"estimated_selectivity", part.estimated_selectivity},
           {"actual_selectivity",
            part.actual_selectivity ? nlohmann::json(*part.actual_selectivity) : nlohmann::json(nullptr)},

@@ -112,7 +112,7 @@ def test_refusals_are_in_words(files):
         (["--gt", str(files / "query.npy")], "holds <f4, expected int32 or int64"),
         (["--ef", "3"], "from k = 10"),
         (["--churn", "2x20"], "a sealed index takes no rows"),
-        (["--state", "active", "--distances", "codes"], "only state sealed"),
+        (["--state", "active", "--distances", "codes"], "only states sealed and lean"),
         (["--metric", "hamming"], "must be one of"),
         (["--thread", "2"], "did you mean --threads?"),
         (["--json", str(files / "no" / "r.json")], "does not exist"),

@@ -1,0 +1,63 @@
+// Which graph a segment has, and what searches say about it.
+#include "engine/segment_graph.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/search.h"
+#include "engine/shard.h"
+#include "engine/test_rows.h"
+
+namespace longbow::engine {
+namespace {
+
+class SegmentGraphKind : public testing::TestWithParam<IndexMemory> {};
+
+TEST_P(SegmentGraphKind, FollowsTheSegmentsLifeAndIsExplained) {
+  constexpr uint32_t kRows = 3000;
+  constexpr int kDimension = 8;
+  Random random(3);
+  const auto schema = TestSchema(kDimension);
+  SegmentOptions options = TestSegmentOptions(kRows);
+  options.graph.first_rows = 1024;
+  options.graph.rest = std::chrono::hours(1);
+  options.graph.look_period = std::chrono::milliseconds(0);
+  options.graph.memory = GetParam();
+  Shard shard(ShardId{1}, *CollectionSchema::FromArrow(schema), options);
+  std::vector<TestRow> rows(kRows);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = {static_cast<int64_t>(i), RandomVector(random, kDimension), "x"};
+  }
+  const auto graph_of_search = [&](uint32_t self) {
+    SearchRequest request;
+    request.vectors = {rows[self].vector};
+    request.explain = true;
+    const auto results = Search(*shard.Pin(), request, {.ef = 64}, nullptr);
+    EXPECT_TRUE(results.ok()) << results.status().ToString();
+    EXPECT_EQ(results->front().hits.size(), 10u);
+    EXPECT_EQ(results->front().hits.front().id, self);
+    return results->front().explanation->segments.at(0).graph;
+  };
+
+  ASSERT_TRUE(shard.ApplyRows(TestBatch(schema, {rows.begin(), rows.begin() + 2900}), LogIndex{2}).ok());
+  Segment& segment = *shard.Pin()->segments.front().segment;
+  EXPECT_EQ(graph_of_search(5), GraphKind::kNone);
+  const auto link = [&](uint32_t published) {
+    for (auto work = segment.graph().ClaimWork(published); !work.empty(); work = segment.graph().ClaimWork(published)) {
+      segment.graph().Link(work);
+    }
+  };
+  link(2900);
+  EXPECT_EQ(graph_of_search(6), GraphKind::kActive);
+  EXPECT_FALSE(segment.graph().Maintain(2900));  // neither full nor at rest
+  ASSERT_TRUE(shard.ApplyRows(TestBatch(schema, {rows.begin() + 2900, rows.end()}), LogIndex{3}).ok());
+  link(kRows);
+  EXPECT_TRUE(segment.graph().Maintain(kRows));
+  EXPECT_EQ(graph_of_search(2950), GetParam() == IndexMemory::kLean ? GraphKind::kLean : GraphKind::kSealed);
+  EXPECT_EQ(segment.graph().Pin(kRows).rows, kRows);
+  EXPECT_GT(segment.graph().Pin(kRows).step_bytes, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Memory, SegmentGraphKind, testing::Values(IndexMemory::kFast, IndexMemory::kLean));
+
+}  // namespace
+}  // namespace longbow::engine
