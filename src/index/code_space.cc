@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace longbow::index {
 namespace {
@@ -50,41 +51,45 @@ std::vector<LocalId> OrdinaryRows(const VectorRows& rows, const std::vector<Loca
   return ordinary.empty() ? sample : ordinary;
 }
 
+// The largest squared norm of rows for inner product; 0 if all are as long.
+float NormToReach(const VectorRows& rows, const std::vector<LocalId>& sample) {
+  double sum = 0;
+  double squares = 0;
+  double largest = 0;
+  std::vector<float> values(rows.dimension());
+  for (const LocalId id : sample) {
+    rows.ToFloat32(id, values.data());
+    const double squared = rows.kernels().inner_product(values.data(), values.data(), values.size());
+    sum += std::sqrt(squared);
+    squares += squared;
+    largest = std::max(largest, squared);
+  }
+  const double count = static_cast<double>(sample.size());
+  const double mean = sum / count;
+  const double variance = std::max(0.0, squares / count - mean * mean);
+  return variance > kNormSpreadMin * kNormSpreadMin * mean * mean ? static_cast<float>(largest) : 0.0f;
+}
+
 }  // namespace
 
+CodeSpace::CodeSpace(const VectorRows& rows, float norm_max_squared)
+    : metric_(rows.metric()),
+      kernels_(&kernels::GraphKernelsOf(rows.kernels().isa)),
+      distances_(&rows.kernels()),
+      row_dimension_(static_cast<size_t>(rows.dimension()) * (IsBitMetric(rows.metric()) ? 8 : 1)),
+      norm_max_squared_(norm_max_squared) {
+  const size_t coordinates = row_dimension_ + (norm_max_squared_ > 0 ? 1 : 0);
+  dimension_ = (coordinates + 15) / 16 * 16;
+  block_ = 16;
+  while (block_ * 2 <= dimension_) {
+    block_ *= 2;
+  }
+}
+
 std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalId begin, LocalId end) {
-  const std::shared_ptr<CodeSpace> space(new CodeSpace());
-  space->metric_ = rows.metric();
-  space->kernels_ = &kernels::GraphKernelsOf(rows.kernels().isa);
-  space->distances_ = &rows.kernels();
-  space->row_dimension_ = rows.dimension() * (IsBitMetric(rows.metric()) ? 8 : 1);
   const std::vector<LocalId> sample = OrdinaryRows(rows, SampleOf(begin, end));
-  size_t coordinates = space->row_dimension_;
-  if (rows.metric() == Metric::kInnerProduct) {
-    double sum = 0;
-    double squares = 0;
-    double largest = 0;
-    std::vector<float> values(rows.dimension());
-    for (const LocalId id : sample) {
-      rows.ToFloat32(id, values.data());
-      const double squared = space->SquaredNorm(values.data(), values.size());
-      sum += std::sqrt(squared);
-      squares += squared;
-      largest = std::max(largest, squared);
-    }
-    const double count = static_cast<double>(sample.size());
-    const double mean = sum / count;
-    const double variance = std::max(0.0, squares / count - mean * mean);
-    if (variance > kNormSpreadMin * kNormSpreadMin * mean * mean) {
-      space->norm_max_squared_ = static_cast<float>(largest);
-      ++coordinates;
-    }
-  }
-  space->dimension_ = (coordinates + 15) / 16 * 16;
-  space->block_ = 16;
-  while (space->block_ * 2 <= space->dimension_) {
-    space->block_ *= 2;
-  }
+  const bool wants_norms = rows.metric() == Metric::kInnerProduct;
+  const std::shared_ptr<CodeSpace> space(new CodeSpace(rows, wants_norms ? NormToReach(rows, sample) : 0.0f));
   uint64_t random = 20240917;
   space->signs_.resize(3 * space->dimension_);
   for (float& sign : space->signs_) {
@@ -92,6 +97,34 @@ std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalI
   }
   space->LearnCentre(rows, sample);
   return space;
+}
+
+void CodeSpace::Save(ImageWriter& image) const {
+  std::vector<float> values{norm_max_squared_};
+  values.insert(values.end(), centre_.begin(), centre_.end());
+  values.insert(values.end(), signs_.begin(), signs_.end());
+  image.AddCopy(ImageSection::kSpace, values.data(), values.size() * sizeof(float));
+}
+
+Result<std::shared_ptr<const CodeSpace>> CodeSpace::Open(const ImageReader& image, const VectorRows& rows) {
+  LB_ASSIGN(const Slice bytes, image.Section(ImageSection::kSpace));
+  if (bytes.size() < sizeof(float)) {
+    return BadGraphImage("its space is empty");
+  }
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  const bool usable = std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+  if (!usable || values[0] < 0 || (values[0] > 0 && rows.metric() != Metric::kInnerProduct)) {
+    return BadGraphImage("its space holds impossible numbers");
+  }
+  const std::shared_ptr<CodeSpace> space(new CodeSpace(rows, values[0]));
+  if (bytes.size() != (1 + 4 * space->dimension_) * sizeof(float)) {
+    return BadGraphImage("its space has another dimension than its rows");
+  }
+  const auto centre_end = values.begin() + 1 + static_cast<std::ptrdiff_t>(space->dimension_);
+  space->centre_.assign(values.begin() + 1, centre_end);
+  space->signs_.assign(centre_end, values.end());
+  return std::shared_ptr<const CodeSpace>(space);
 }
 
 void CodeSpace::LearnCentre(const VectorRows& rows, const std::vector<LocalId>& sample) {

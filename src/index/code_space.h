@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "index/graph_image.h"
 #include "index/typed_query.h"
 #include "index/vector_rows.h"
 #include "kernels/graph_kernels.h"
@@ -28,6 +29,10 @@ class CodeSpace {
  public:
   // From rows [begin, end), not empty, of which at most 4,096 are looked at.
   static std::shared_ptr<const CodeSpace> Learn(const VectorRows& rows, LocalId begin, LocalId end);
+
+  // As Save stored it, for rows like those it was learned from. DATA_LOSS if it does not fit them.
+  static Result<std::shared_ptr<const CodeSpace>> Open(const ImageReader& image, const VectorRows& rows);
+  void Save(ImageWriter& image) const;
 
   Metric metric() const { return metric_; }
   const kernels::GraphKernels& kernels() const { return *kernels_; }
@@ -52,7 +57,8 @@ class CodeSpace {
   bool term_is_norm() const { return metric_ != Metric::kInnerProduct; }
 
  private:
-  CodeSpace() = default;
+  // With an added coordinate if norm_max_squared is above 0.
+  CodeSpace(const VectorRows& rows, float norm_max_squared);
   void LearnCentre(const VectorRows& rows, const std::vector<LocalId>& sample);
   // The row as float32, or its bits, each a coordinate. out: [dimension_]; returns where the values are: out, or the
   // row.

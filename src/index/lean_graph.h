@@ -5,10 +5,10 @@
 #include <memory>
 #include <vector>
 
+#include "base/slice.h"
 #include "base/status.h"
 #include "index/code_walk.h"
 #include "index/final_links.h"
-#include "index/reserved_memory.h"
 #include "index/scratch_pool.h"
 #include "index/sealed_graph.h"
 
@@ -26,6 +26,10 @@ class LeanGraph final : public VectorIndex {
   // RESOURCE_EXHAUSTED if there is no memory for it.
   static Result<std::unique_ptr<LeanGraph>> Build(const ActiveGraph& graph, const SealOptions& options);
 
+  // See SealedGraph.
+  Slices Image() const;
+  static Result<std::unique_ptr<LeanGraph>> Open(Slice image, std::shared_ptr<const VectorRows> rows);
+
   // See VectorIndex. options.ef is raised to k. Without exact distances no row is read: those of 8-bit codes are right
   // to about one percent of the norms, and so is the order of rows nearer to each other than that.
   Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const override;
@@ -42,8 +46,9 @@ class LeanGraph final : public VectorIndex {
   };
   class Lists;
 
-  LeanGraph(const ActiveGraph& graph, const FinalLinks& links);
-  CodeArray Codes() const { return {&space_->kernels(), nodes_.As<uint8_t>(), node_bytes_, space_->dimension()}; }
+  LeanGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, LocalId rows_end,
+            EntryPoints entries, uint32_t links_moved);
+  CodeArray Codes() const { return {&space_->kernels(), nodes_.data(), node_bytes_, space_->dimension()}; }
 
   const std::shared_ptr<const VectorRows> rows_;
   const std::shared_ptr<const CodeSpace> space_;
@@ -51,7 +56,7 @@ class LeanGraph final : public VectorIndex {
   const size_t node_bytes_;
   const EntryPoints entries_;  // none if no row lives
   const uint32_t links_moved_;
-  ReservedMemory nodes_;  // [rows_end_, node_bytes_]; rows that are not linked are zeros, and nothing points to them
+  Slice nodes_;  // [rows_end_, node_bytes_]; rows that are not linked are zeros, and nothing points to them
 
   mutable ScratchPool<Scratch> scratch_;
 };

@@ -2,7 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
 
+#include "base/slice.h"
 #include "base/status.h"
 
 namespace longbow::index {
@@ -29,5 +33,12 @@ class ReservedMemory {
   size_t mapping_size_bytes_ = 0;
   void* data_ = nullptr;
 };
+
+// The first bytes of it, which nobody changes any more; it lives as long as slices of it do.
+inline Slice ShareMemory(ReservedMemory memory, size_t size_bytes) {
+  auto owner = std::make_shared<const ReservedMemory>(std::move(memory));
+  const auto* const data = owner->As<uint8_t>();
+  return {data, size_bytes, std::move(owner)};
+}
 
 }  // namespace longbow::index

@@ -161,17 +161,19 @@ Result<std::unique_ptr<SealedGraph>> SealedGraph::Build(const ActiveGraph& graph
       CodeProjection::Learn(codes, LinkedRows(links), options.kept_variance, options.code_ratio_max);
   const size_t entry_points = links.entries == nullptr ? 0 : links.entries->ids.size();
   const SealedLayout layout = SealedLayout::Of(links.rows, codes.dimension(), projection.dimension(), entry_points);
-  std::unique_ptr<SealedGraph> sealed(new SealedGraph(graph, std::move(projection), layout));
+  const std::shared_ptr<const VectorRows>& rows = graph.shared_rows();
+  std::unique_ptr<SealedGraph> sealed(new SealedGraph(rows, codes.shared_space(), std::move(projection), layout));
   sealed->links_moved_ = links.links_moved;
-  LB_ASSIGN(sealed->blocks_, ReservedMemory::Create(layout.block_stride * std::max<size_t>(1, links.rows), "graph"));
-  LB_ASSIGN(sealed->residuals_,
+  LB_ASSIGN(ReservedMemory block_memory,
+            ReservedMemory::Create(layout.block_stride * std::max<size_t>(1, links.rows), "graph"));
+  LB_ASSIGN(ReservedMemory residual_memory,
             ReservedMemory::Create(codes.dimension() * std::max<size_t>(1, links.rows), "second level of codes"));
 
   CodeRows code_rows(codes, sealed->projection_);
   code_rows.Project(links.rows, options.threads);
   const BlockWriter writer(codes, code_rows, sealed->layout_);
-  uint8_t* const blocks = sealed->blocks_.As<uint8_t>();
-  uint8_t* const residuals = sealed->residuals_.As<uint8_t>();
+  uint8_t* const blocks = block_memory.As<uint8_t>();
+  uint8_t* const residuals = residual_memory.As<uint8_t>();
   ParallelFor(options.threads, links.rows, kPieceRows,
               [&, own = writer, values = std::vector<float>(codes.dimension())](size_t begin, size_t end) mutable {
                 for (size_t i = begin; i < end; ++i) {
@@ -186,15 +188,19 @@ Result<std::unique_ptr<SealedGraph>> SealedGraph::Build(const ActiveGraph& graph
                 }
               });
 
-  sealed->entry_blocks_.resize(layout.entry_block_count * layout.block_stride);
+  sealed->blocks_ = ShareMemory(std::move(block_memory), layout.rows * layout.block_stride);
+  sealed->residuals_ = ShareMemory(std::move(residual_memory), layout.rows * codes.dimension());
+
+  std::string entry_blocks(layout.entry_block_count * layout.block_stride, '\0');
   BlockWriter entry_writer = writer;
   for (size_t i = 0; i < layout.entry_block_count; ++i) {
     std::array<LocalId, FinalLinks::kDegree> ids;
     for (size_t j = 0; j < ids.size(); ++j) {
       ids[j] = links.entries->ids[std::min(i * ids.size() + j, entry_points - 1)];
     }
-    entry_writer.WriteEntry(ids.data(), sealed->entry_blocks_.data() + i * layout.block_stride);
+    entry_writer.WriteEntry(ids.data(), reinterpret_cast<uint8_t*>(entry_blocks.data()) + i * layout.block_stride);
   }
+  sealed->entry_blocks_ = Slice::Own(std::move(entry_blocks));
   return sealed;
 }
 

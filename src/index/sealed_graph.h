@@ -32,6 +32,13 @@ class SealedGraph final : public VectorIndex {
   // From a graph whose lists nobody changes meanwhile. RESOURCE_EXHAUSTED if there is no memory for it.
   static Result<std::unique_ptr<SealedGraph>> Build(const ActiveGraph& graph, const SealOptions& options);
 
+  // The graph as docs/formats/graph.md has it: pieces that follow each other and share the graph's memory.
+  Slices Image() const;
+  // From such bytes, which it uses where they are, best aligned to 64; `rows` are those it was built for. Every byte is
+  // read once and checked: DATA_LOSS if any is damaged or the rows are others, FAILED_PRECONDITION if a newer program
+  // wrote it.
+  static Result<std::unique_ptr<SealedGraph>> Open(Slice image, std::shared_ptr<const VectorRows> rows);
+
   // See VectorIndex. options.ef is raised to k.
   Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const override;
 
@@ -55,15 +62,13 @@ class SealedGraph final : public VectorIndex {
     SearchCounters counters;
   };
 
-  SealedGraph(const ActiveGraph& graph, CodeProjection projection, const SealedLayout& layout)
-      : rows_(graph.shared_rows()),
-        space_(graph.codes().shared_space()),
-        projection_(std::move(projection)),
-        layout_(layout) {}
+  SealedGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, CodeProjection projection,
+              const SealedLayout& layout)
+      : rows_(std::move(rows)), space_(std::move(space)), projection_(std::move(projection)), layout_(layout) {}
 
-  const uint8_t* Block(LocalId id) const { return blocks_.As<uint8_t>() + id * layout_.block_stride; }
+  const uint8_t* Block(LocalId id) const { return blocks_.data() + id * layout_.block_stride; }
   const uint8_t* EntryBlock(size_t i) const { return entry_blocks_.data() + i * layout_.block_stride; }
-  const uint8_t* Residual(LocalId id) const { return residuals_.As<uint8_t>() + id * layout_.shape.dimension; }
+  const uint8_t* Residual(LocalId id) const { return residuals_.data() + id * layout_.shape.dimension; }
 
   void Prepare(const TypedQuery& query, Scratch& scratch) const;
   void Start(const SearchOptions& options, size_t ef, Scratch& scratch) const;
@@ -78,9 +83,9 @@ class SealedGraph final : public VectorIndex {
   const std::shared_ptr<const CodeSpace> space_;
   const CodeProjection projection_;
   const SealedLayout layout_;
-  ReservedMemory blocks_;              // [rows, block_stride]
-  ReservedMemory residuals_;           // [rows, dimension]
-  std::vector<uint8_t> entry_blocks_;  // [entry_block_count, block_stride]: the entry points, coded against the centre
+  Slice blocks_;        // [rows, block_stride]
+  Slice residuals_;     // [rows, dimension]
+  Slice entry_blocks_;  // [entry_block_count, block_stride]: the entry points, coded against the centre
   uint32_t links_moved_ = 0;
 
   mutable ScratchPool<Scratch> scratch_;

@@ -65,8 +65,8 @@ struct SearchOptions {
   uint32_t k = 10;
   uint32_t ef = 128;  // graph indexes: beam width, raised to k; flat ones ignore it
   RowFilter filter;
-  // Whether distances are those of the rows; otherwise they may be those of codes: right to about 1e-5 of the norms in a
-  // sealed graph, to 1e-2 in a lean one.
+  // Whether distances are those of the rows; otherwise they may be those of codes: right to about 1e-5 of the norms in
+  // a sealed graph, to 1e-2 in a lean one.
   bool exact_distances = true;
   const Cancellation* cancellation = nullptr;  // checked inside the loop when given
   SearchCounters* counters = nullptr;          // added to when given
