@@ -29,7 +29,7 @@ struct GraphMetrics {
 // What sealed segments spend on their graphs, beside the rows. Bytes are those at 384 dimensions.
 enum class IndexMemory {
   kFast,  // SealedGraph: 1.2 to 1.7 times the rows as float32
-  kLean,  // LeanGraph: 0.34 times, for searches that take about 1.4 times as long
+  kLean,  // LeanGraph: 0.34 times, for searches that take up to 1.3 times as long (at recall .95)
 };
 
 struct SegmentGraphOptions {
