@@ -13,7 +13,7 @@ namespace longbow::index {
 
 // How many candidates are ranked exactly so that the errors of their codes do not cost results.
 inline size_t RankedRowsFor(size_t k, const CodeSpace& space) {
-  return (k + (k < 16 ? 10 : k / 4)) * space.rank_factor();
+  return (k + (k < 16 ? 6 : k / 4)) * space.rank_factor();
 }
 
 // query: made for the rows' type. At most k, nearest first, each id once.

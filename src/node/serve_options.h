@@ -39,7 +39,7 @@ struct ServeOptions {
   std::chrono::milliseconds grpc_keepalive_timeout{20'000};
 
   uint32_t hnsw_m = 16;
-  uint32_t hnsw_ef_construction = 128;
+  uint32_t hnsw_ef_construction = 200;
   uint32_t hnsw_ef_search = 128;
   bool index_memory_lean = false;  // sealed graphs are made for little memory, not for speed
   uint32_t segment_rows_max = limits::kSegmentRowsMax;
