@@ -86,10 +86,16 @@ Status WaitForStep(const BenchOptions& options) {
 
 // The first run finds out where a sweep of its own ends; the others measure the same parameters.
 Status MeasureRuns(const BenchOptions& options, const SearchRun& run, BenchReport* report) {
-  std::vector<uint32_t> efs = options.efs;
+  std::vector<uint32_t> efs = options.recall_targets.empty() ? options.efs : std::vector<uint32_t>();
   for (uint32_t r = 0; r < options.runs; ++r) {
     LB_TRY(WaitForStep(options));
     std::vector<CurvePoint> curve;
+    for (const double target : options.recall_targets) {
+      LB_TRY(run.subject->SetRecallTarget(target));
+      LB_ASSIGN(CurvePoint point, MeasureSearch(run, options.k));
+      point.recall_target = target;
+      curve.push_back(point);
+    }
     for (const uint32_t ef : efs) {
       LB_ASSIGN(const CurvePoint point, MeasureSearch(run, ef));
       curve.push_back(point);
@@ -97,7 +103,9 @@ Status MeasureRuns(const BenchOptions& options, const SearchRun& run, BenchRepor
         break;
       }
     }
-    efs.resize(curve.size());
+    if (!efs.empty()) {
+      efs.resize(curve.size());
+    }
     std::fprintf(stderr, "run %u of %u done\n", r + 1, options.runs);
     report->runs.push_back(std::move(curve));
   }

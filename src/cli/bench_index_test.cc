@@ -177,6 +177,20 @@ TEST_F(BenchIndexTest, FilesThatDoNotFitAreRefused) {
   EXPECT_EQ(BenchIndex(options, fs_, *kernels_).status().code(), StatusCode::kInvalidArgument);
 }
 
+TEST_F(BenchIndexTest, RecallsAskedForAreReached) {
+  for (const std::string state : {"sealed", "active", "engine"}) {
+    const BenchOptions options = Options({"--state=" + state, "--recall-target=0.9,0.99"});
+    const auto report = BenchIndex(options, fs_, *kernels_);
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    const auto json = nlohmann::json::parse(ReportAsJson(options, *report, *kernels_));
+    ASSERT_EQ(json["curve"].size(), 2u) << state;
+    for (const auto& point : json["curve"]) {
+      EXPECT_GE(point["recall"].get<double>(), point["param"].get<double>() - 0.02) << state;
+    }
+    EXPECT_EQ(json["curve"][1]["param"], 0.99);
+  }
+}
+
 TEST(BenchOptions, WhatCannotBeIsRefused) {
   const auto refusal = [](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"--base=b.npy", "--query=q.npy", "--metric=ip"});
@@ -192,6 +206,11 @@ TEST(BenchOptions, WhatCannotBeIsRefused) {
   EXPECT_NE(refusal({"--state=active", "--churn=1x1", "--filter=random:0.1"}).find("--churn"), std::string::npos);
   EXPECT_NE(refusal({"--churn=1x1"}).find("takes no rows"), std::string::npos);
   EXPECT_NE(refusal({"--state=flat", "--distances=codes"}).find("--distances"), std::string::npos);
+  EXPECT_NE(refusal({"--recall-target=1"}).find("--recall-target"), std::string::npos);
+  EXPECT_NE(refusal({"--recall-target=0.4"}).find("--recall-target"), std::string::npos);
+  EXPECT_NE(refusal({"--recall-target=0.9,x"}).find("--recall-target"), std::string::npos);
+  EXPECT_NE(refusal({"--recall-target=0.9", "--ef=20"}).find("one of them"), std::string::npos);
+  EXPECT_NE(refusal({"--recall-target=0.9", "--state=flat"}).find("flat"), std::string::npos);
   EXPECT_NE(refusal({"--k=0"}).find("k must be"), std::string::npos);
   EXPECT_NE(refusal({"--state=selaed"}).find("must be one of"), std::string::npos);
   EXPECT_NE(refusal({"--base="}).find("--base"), std::string::npos);

@@ -115,6 +115,19 @@ Result<std::vector<uint32_t>> ParseEfs(const std::string& text, uint32_t k) {
   return efs;
 }
 
+Result<std::vector<double>> ParseTargets(const std::string& text) {
+  std::vector<double> targets;
+  for (const std::string& part : text.empty() ? std::vector<std::string>() : SplitAtCommas(text)) {
+    const Result<double> target = ParseFloat(part);
+    if (!target.ok() || !(*target >= limits::kRecallTargetMin && *target < 1)) {
+      return InvalidArgument("flag --recall-target: expected numbers from 0.5 to below 1 with commas between, got '" +
+                             part + "'");
+    }
+    targets.push_back(*target);
+  }
+  return targets;
+}
+
 Result<std::optional<ChurnPlan>> ParseChurn(const std::string& text) {
   if (text.empty()) {
     return std::optional<ChurnPlan>();
@@ -132,8 +145,11 @@ Status CheckCombination(const BenchOptions& options, const Config& config) {
   if (options.base_path.empty() || options.query_path.empty()) {
     return InvalidArgument("flags --base and --query are needed: .npy files of rows and queries");
   }
-  if (!config.String("recall_target").empty()) {
-    return Unimplemented("flag --recall-target: this version's indexes take --ef only");
+  if (!options.recall_targets.empty() && options.efs_given) {
+    return InvalidArgument("flags --recall-target and --ef: give one of them");
+  }
+  if (!options.recall_targets.empty() && (options.churn || options.state == "flat")) {
+    return InvalidArgument("flag --recall-target: cannot be combined with --churn or --state flat");
   }
   const bool is_sealed = options.state == "sealed" || options.state == "lean";
   if (config.String("distances") == "codes" && !is_sealed) {
@@ -164,13 +180,14 @@ Result<BenchOptions> ParseBenchOptions(std::span<const std::string> arguments) {
   options.exact_distances = config.String("distances") == "exact";
   options.filter = config.String("filter");
   LB_ASSIGN(options.churn, ParseChurn(config.String("churn")));
+  options.efs_given = !config.String("ef").empty();
+  LB_ASSIGN(options.recall_targets, ParseTargets(config.String("recall_target")));
   LB_TRY(CheckCombination(options, config));
   options.type = config.String("dtype") == "f16" ? ElementType::kFloat16 : ElementType::kFloat32;
   options.metric_word = config.String("metric");
   LB_ASSIGN(options.metric, MetricOfWord(options.metric_word));
   options.k = static_cast<uint32_t>(config.Int("k"));
   options.threads = static_cast<uint32_t>(config.Int("threads"));
-  options.efs_given = !config.String("ef").empty();
   LB_ASSIGN(options.efs, ParseEfs(config.String("ef"), options.k));
   options.runs = static_cast<uint32_t>(config.Int("runs"));
   options.seconds_min = std::chrono::duration<double>(config.Duration("min_time")).count();

@@ -39,7 +39,7 @@ Json Machine(const kernels::Kernels& kernels) {
 Json PointsAsJson(const std::vector<CurvePoint>& curve) {
   Json points = Json::array();
   for (const CurvePoint& p : curve) {
-    points.push_back({{"param", p.param},
+    points.push_back({{"param", p.recall_target > 0 ? Json(p.recall_target) : Json(p.param)},
                       {"recall", p.recall},
                       {"qps_wall", p.qps_wall},
                       {"qps_cpu", p.qps_cpu},
@@ -106,9 +106,11 @@ Json ChurnAsJson(const BenchReport& report) {
 }
 
 void AppendCurve(const BenchReport& report, std::string* text) {
-  Append(text, "\n%8s %9s %11s %11s %9s %9s %6s\n", "ef", "recall", "QPS wall", "QPS CPU", "p50 us", "p99 us", "short");
+  const bool by_target = !report.runs.empty() && report.runs.front().front().recall_target > 0;
+  Append(text, "\n%8s %9s %11s %11s %9s %9s %6s\n", by_target ? "target" : "ef", "recall", "QPS wall", "QPS CPU", "p50 us", "p99 us", "short");
   for (const CurvePoint& p : MedianCurve(report.runs)) {
-    Append(text, "%8u %9.4f %11.0f %11.0f %9.1f %9.1f %6llu\n", p.param, p.recall, p.qps_wall, p.qps_cpu, p.p50_us,
+    Append(text, "%8.*f %9.4f %11.0f %11.0f %9.1f %9.1f %6llu\n", by_target ? 3 : 0,
+           by_target ? p.recall_target : p.param, p.recall, p.qps_wall, p.qps_cpu, p.p50_us,
            p.p99_us, static_cast<unsigned long long>(p.short_answers));
   }
   Append(text, "\nat recall      QPS wall [min - max]              QPS CPU [min - max]\n");

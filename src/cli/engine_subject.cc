@@ -40,7 +40,11 @@ class EngineSubject final : public Subject {
     SearchRequest request;
     request.vectors.emplace_back(query, query + options_.dimension);
     request.k = options.k;
-    request.ef = options.ef;
+    if (recall_target_ > 0) {
+      request.recall_target = recall_target_;
+    } else {
+      request.ef = options.ef;
+    }
     if (options.filter.passing != nullptr) {
       request.filter = {Predicate::Op::kEq, "passes", {"1"}, {}};
     }
@@ -50,6 +54,12 @@ class EngineSubject final : public Subject {
       neighbors.push_back({-hit.score, static_cast<index::LocalId>(hit.ordinal)});
     }
     return neighbors;
+  }
+
+  Status SetRecallTarget(double target) override {
+    recall_target_ = target;
+    FinishBackgroundWork();
+    return {};
   }
 
   uint64_t SizeBytes() const override { return 0; }
@@ -138,6 +148,7 @@ class EngineSubject final : public Subject {
   const SubjectOptions options_;
   const std::shared_ptr<arrow::Schema> columns_;
   engine::Shard shard_;
+  double recall_target_ = 0;
   uint64_t version_ = 0;
   uint32_t rows_ = 0;
 };

@@ -1,11 +1,14 @@
 #include "cli/graph_subjects.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "cli/flat_subject.h"
+#include "cli/cpu_clock.h"
 #include "cli/parallel.h"
 #include "index/active_graph.h"
 #include "index/lean_graph.h"
+#include "index/recall_model.h"
 #include "index/sealed_graph.h"
 
 namespace longbow::cli {
@@ -29,7 +32,12 @@ class ActiveSubject : public FlatSubject {
   Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
     FillFilter(options.filter);
     LB_ASSIGN(const index::TypedQuery typed, TypedQueryOf(query));
-    return graph_->Search(typed, options);
+    return SearchGraph(*graph_, typed, options);
+  }
+
+  Status SetRecallTarget(double target) override {
+    recall_target_ = target;
+    return recall_model_ == nullptr ? Calibrate(*graph_) : Status();
   }
 
   uint64_t SizeBytes() const override {
@@ -62,7 +70,34 @@ class ActiveSubject : public FlatSubject {
   }
 
  protected:
+  // By the recall that was asked for, if one was. A rule knows no filter: its ef is taken then.
+  Result<std::vector<index::Neighbor>> SearchGraph(const index::VectorIndex& graph, const index::TypedQuery& query,
+                                                   index::SearchOptions options) const {
+    if (recall_target_ == 0 || recall_model_ == nullptr) {
+      return graph.Search(query, options);
+    }
+    const index::StopRule rule = recall_model_->RuleFor(options.k, recall_target_);
+    if (options.filter.passing == nullptr) {
+      options.stop = &rule;
+    } else {
+      options.ef = recall_model_->EfFor(options.k, recall_target_);
+    }
+    return graph.Search(query, options);
+  }
+
+  Status Calibrate(const index::VectorIndex& graph) {
+    const double cpu = ProcessCpuSeconds();
+    index::CalibrationOptions options;
+    FillFilter(options.living);
+    LB_ASSIGN(recall_model_, index::RecallModel::Calibrate(graph, *rows_, options));
+    std::fprintf(stderr, "learned what recalls take: %.2f s CPU\n", ProcessCpuSeconds() - cpu);
+    if (getenv("DBG") && recall_model_) for (size_t t = 0; t < 12; ++t) { auto& c = recall_model_->few()[t]; std::fprintf(stderr, "%zu:", t); for (size_t i=0;i<8;++i) std::fprintf(stderr, " %u (%.3f)", c.ef[i], i<7?c.spread_below[i]:0.0f); std::fprintf(stderr,"\n"); }
+    return {};
+  }
+
   std::unique_ptr<index::ActiveGraph> graph_;
+  double recall_target_ = 0;
+  std::shared_ptr<const index::RecallModel> recall_model_;  // made when a recall is first asked for
 };
 
 // Graph: SealedGraph or LeanGraph.
@@ -82,7 +117,12 @@ class SealedSubject final : public ActiveSubject {
   Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const override {
     FillFilter(options.filter);
     LB_ASSIGN(const index::TypedQuery typed, TypedQueryOf(query));
-    return sealed_->Search(typed, options);
+    return SearchGraph(*sealed_, typed, options);
+  }
+
+  Status SetRecallTarget(double target) override {
+    recall_target_ = target;
+    return recall_model_ == nullptr ? Calibrate(*sealed_) : Status();
   }
 
   uint64_t SizeBytes() const override {

@@ -9,7 +9,8 @@
 namespace longbow::cli {
 
 struct CurvePoint {
-  uint32_t param = 0;   // ef
+  uint32_t param = 0;        // ef
+  double recall_target = 0;  // asked for in the place of ef; 0: none was
   double recall = 0;    // at k
   double qps_wall = 0;  // queries a second by the clock, all threads together
   double qps_cpu = 0;   // queries a second of CPU time, summed over the threads

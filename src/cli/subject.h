@@ -52,6 +52,9 @@ class Subject {
   virtual Status Delete(index::LocalId id) = 0;
   // Living rows that no walk from the entry points reaches.
   virtual uint32_t CountUnreachable() const = 0;
+  // Searches from now on ask for this recall and not for an ef, until a target of 0. The first call may take as long as
+  // a server takes to learn how. UNIMPLEMENTED where an index knows no recall.
+  virtual Status SetRecallTarget(double) { return Unimplemented("this index is exact: it takes no recall target"); }
   // Does what a server would do behind the queries it has seen so far. Nothing else may run meanwhile.
   virtual void FinishBackgroundWork() {}
 };

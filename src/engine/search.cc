@@ -141,6 +141,12 @@ class QueryRun {
       options.filter = visible;
       options.filter.end = scan_begin;
       options.ef = std::max(options.ef, plan.walk_ef);
+      // A rule knows no filter; a walk among few rows that pass takes the ef that was planned.
+      index::StopRule rule;
+      if (plan_request_.recall_target > 0 && plan.method == SearchMethod::kWalk && plan.graph.recall != nullptr) {
+        rule = plan.graph.recall->RuleFor(options.k, plan_request_.recall_target);
+        options.stop = &rule;
+      }
       LB_ASSIGN(const std::vector<Neighbor> neighbors, plan.graph.index->Search(query, options));
       Collect(*plan.view, neighbors, &found_);
     }
@@ -157,7 +163,7 @@ class QueryRun {
   Result<bool> WalkThenCheck(const SegmentPlan& plan, const index::TypedQuery& query, index::SearchOptions options) {
     const uint32_t k = options.k;
     options.k = static_cast<uint32_t>(std::ceil(1.5 * k / plan.estimated_selectivity)) + 8;
-    options.ef = std::max(options.ef, options.k);
+    options.ef = std::max({options.ef, plan.walk_ef, options.k});
     options.filter = view_.FilterOf(*plan.view);
     LB_ASSIGN(std::vector<Neighbor> neighbors, plan.graph.index->Search(query, options));
     std::vector<Neighbor> passing;
@@ -187,6 +193,7 @@ class QueryRun {
     part.visited = counters.visited;
     part.refined = counters.refined;
     part.filtered = counters.filtered;
+    part.ef = counters.ef;
     part.plan_us = plan.plan_us;
     part.search_us = took.count() * 1e6;
     for (SegmentExplanation& earlier : explanation_->segments) {
@@ -232,6 +239,13 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
     return InvalidArgument("k must be at most " + std::to_string(limits::kSearchKMax) + ", got " +
                            std::to_string(request.k));
   }
+  if (request.recall_target && request.ef != 0) {
+    return InvalidArgument("ef and recall_target exclude each other: give one of them");
+  }
+  if (request.recall_target && !(*request.recall_target >= limits::kRecallTargetMin && *request.recall_target < 1)) {
+    return InvalidArgument("recall_target must be at least 0.5 and below 1, got " +
+                           std::to_string(*request.recall_target));
+  }
   if (request.ef > limits::kEfMax) {
     return InvalidArgument("ef must be at most " + std::to_string(limits::kEfMax) + ", got " +
                            std::to_string(request.ef));
@@ -261,6 +275,16 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
     }
   }
   return {};
+}
+
+// For what is learned from queries.
+void NoteQuery(const std::vector<SegmentPlan>& plans, const QueryVector& query, const PlanRequest& request) {
+  for (const SegmentPlan& plan : plans) {
+    if (plan.method == SearchMethod::kWalk && plan.graph.rows > 0) {
+      plan.view->segment->graph().queries().Note(query, request.k, request.recall_target > 0 ? 0 : request.ef,
+                                                 request.recall_target);
+    }
+  }
 }
 
 const Chunk& ChunkOf(const View& view, uint64_t ordinal, int64_t* row_in_chunk) {
@@ -325,10 +349,13 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
   index::SearchOptions options;
   options.k =
       static_cast<uint32_t>(std::min<uint64_t>(static_cast<uint64_t>(request.k), std::max<uint64_t>(view.rows, 1)));
-  options.ef = std::max(options.k, request.ef != 0 ? request.ef : defaults.ef);
+  const double recall_target = request.recall_target.value_or(0);
+  const uint32_t asked_ef = request.ef != 0 ? request.ef : defaults.ef;
+  options.ef = recall_target > 0 ? options.k : std::max(options.k, asked_ef);  // with a target each segment has its own
   options.cancellation = cancellation;
 
-  const PlanRequest plan_request{.k = options.k, .ef = options.ef, .queries = request.vectors.size()};
+  const PlanRequest plan_request{.k = options.k, .ef = options.ef, .queries = request.vectors.size(),
+                                 .recall_target = recall_target};
   std::vector<SegmentPlan> plans;
   for (const SegmentView& segment : view.segments) {
     plans.push_back(PlanSegment(segment, predicate, plan_request));
@@ -351,6 +378,7 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
     QueryRun run(view, plans, plan_request, options, explanation ? &*explanation : nullptr);
     LB_ASSIGN(const std::vector<Found> found,
               limit.any() ? run.NearestWithin(query, limit) : run.Nearest(query, options.k));
+    NoteQuery(plans, numbers, plan_request);
     results.push_back(Present(view, found, request.include_vectors));
     if (explanation) {
       explanation->total_us =

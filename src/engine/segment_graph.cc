@@ -21,13 +21,15 @@ bool IsShare(uint32_t part, uint32_t percent, uint32_t whole) {
 SegmentGraph::Pinned SegmentGraph::Pin(uint32_t rows) const {
   const std::lock_guard lock(mu_);
   if (sealed_.index != nullptr && (rows <= sealed_.rows + kSealedTailRowsMax || active_ == nullptr)) {
-    return {sealed_.index, std::min(rows, sealed_.rows), sealed_.kind, sealed_.step_bytes};
+    return {sealed_.index, std::min(rows, sealed_.rows), sealed_.kind, sealed_.step_bytes,
+            recall_sealed_ ? recall_ : nullptr};
   }
   if (active_ == nullptr) {
     return {};
   }
   constexpr size_t kNewRowsPerStep = 16;  // of a row's links about half were seen before
-  return {active_, std::min(rows, indexed_rows()), GraphKind::kActive, kNewRowsPerStep * active_->codes().stride()};
+  return {active_, std::min(rows, indexed_rows()), GraphKind::kActive, kNewRowsPerStep * active_->codes().stride(),
+          recall_sealed_ ? nullptr : recall_};
 }
 
 uint32_t SegmentGraph::CountUnreachableRows() const {
@@ -167,6 +169,7 @@ void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
     return;
   }
   sealed_ = *std::move(sealed);
+  next_calibration_ = {};
   if (rows == rows_->capacity()) {
     active_ = nullptr;
   }
@@ -179,16 +182,23 @@ void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
 bool SegmentGraph::Maintain(uint32_t published) {
   std::shared_ptr<index::ActiveGraph> graph;
   Due due;
-  uint32_t rows;
+  uint32_t rows = 0;
   {
     const std::lock_guard lock(mu_);
     due = FindDueLocked(published);
-    if (due == Due::kNothing) {
-      return false;
+    if (due != Due::kNothing) {
+      exclusive_ = true;
+      graph = active_;
+      rows = indexed_rows();
     }
-    exclusive_ = true;
-    graph = active_;
-    rows = indexed_rows();
+  }
+  if (due == Due::kNothing) {
+    const Calibration calibration = ClaimCalibration();
+    if (calibration.graph != nullptr) {
+      Calibrate(calibration);
+      return true;
+    }
+    return CheckRecall();
   }
   if (due == Due::kUnlink) {
     Unlink(*graph);

@@ -11,7 +11,9 @@
 
 #include "base/metrics.h"
 #include "base/status.h"
+#include "engine/query_sample.h"
 #include "index/active_graph.h"
+#include "index/recall_model.h"
 #include "index/sealed_graph.h"
 #include "index/vector_rows.h"
 #include "model/explanation.h"
@@ -24,6 +26,7 @@ struct GraphMetrics {
   Counter unlinked_rows;  // dead rows whose links were freed
   Counter repaired_rows;  // rows no walk could reach, linked again
   Counter failures;       // graphs that could not be made: their rows are scanned
+  Histogram recall_sampled;  // of single queries of clients, asked again and compared with a scan
 };
 
 // What sealed segments spend on their graphs, beside the rows. Bytes are those at 384 dimensions.
@@ -62,6 +65,7 @@ class SegmentGraph {
     uint32_t rows = 0;                                // those below are in it, the others are to be scanned
     GraphKind kind = GraphKind::kNone;
     size_t step_bytes = 0;  // that a step of a walk reads, about
+    std::shared_ptr<const index::RecallModel> recall;  // null: nothing was learned of it yet
   };
   // The best graph for a reader of `rows` rows.
   Pinned Pin(uint32_t rows) const;
@@ -83,7 +87,11 @@ class SegmentGraph {
   // Takes the next rows below `published` that nobody links yet.
   Work ClaimWork(uint32_t published);
   void Link(Work work);
-  // Does one of: free the links of the dead and repair, seal. False if nothing is due.
+  // Searches tell of the queries that they walked for.
+  QuerySample& queries() { return queries_; }
+
+  // Does one of: free the links of the dead and repair, seal, learn what a recall takes, compare a client's query with
+  // a scan. False if nothing is due.
   bool Maintain(uint32_t published);
 
  private:
@@ -108,6 +116,17 @@ class SegmentGraph {
     uint32_t dead = 0;  // of them, left out
   };
   Result<Sealed> BuildSealed(const index::ActiveGraph& graph, uint32_t rows) const;
+
+  // segment_recall.cc
+  struct Calibration {
+    std::shared_ptr<const index::VectorIndex> graph;  // null: none is due
+    uint32_t rows = 0;
+    bool sealed = false;
+  };
+  Calibration ClaimCalibration();
+  void Calibrate(const Calibration& claimed);
+  bool CheckRecall();
+
   void Seal(index::ActiveGraph& graph, uint32_t rows);
 
   const std::shared_ptr<const index::VectorRows> rows_;
@@ -124,7 +143,15 @@ class SegmentGraph {
   bool failed_ = false;                         // guarded by mu_: no memory for a graph
   SteadyClock::time_point last_linked_{};       // guarded by mu_
   SteadyClock::time_point next_look_{};         // guarded by mu_: dead rows are not counted before
-  std::atomic<uint32_t> indexed_rows_{0};       // stored under mu_
+  std::shared_ptr<const index::RecallModel> recall_;  // guarded by mu_, as is all that begins with it:
+  bool recall_sealed_ = false;                        // of which graph,
+  uint32_t recall_rows_ = 0;                          // of how many rows,
+  uint64_t recall_noted_ = 0;                         // and how many queries there had been to learn from
+  bool calibrating_ = false;                          // guarded by mu_
+  SteadyClock::time_point next_calibration_{};        // guarded by mu_
+  SteadyClock::time_point next_check_{};              // guarded by mu_: of a client's query
+  QuerySample queries_;                               // has a lock of its own
+  std::atomic<uint32_t> indexed_rows_{0};             // stored under mu_
 };
 
 }  // namespace longbow::engine

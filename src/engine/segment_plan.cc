@@ -48,12 +48,21 @@ double MicrosecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
 }
 
+// What was asked for, or what the recall that was asked for is expected to take.
+uint32_t EfOf(const PlanRequest& request, const SegmentGraph::Pinned& graph) {
+  if (request.recall_target == 0) {
+    return request.ef;
+  }
+  return graph.recall != nullptr ? graph.recall->EfFor(request.k, request.recall_target)
+                                 : index::EfWithoutModel(request.k, request.recall_target);
+}
+
 // The error of a 1-bit code shrinks with the square root of the dimension: fewer dimensions, more rows to look at.
-size_t RefinedRows(const SegmentView& segment, const PlanRequest& request) {
+size_t RefinedRows(const SegmentView& segment, const PlanRequest& request, uint32_t ef) {
   constexpr double kDimensionOfBase = 384;
   const double dimension = std::max<double>(1, segment.segment->vectors().dimension());
   const double more = std::max(1.0, std::sqrt(kDimensionOfBase / dimension));
-  return static_cast<size_t>(more * std::max<double>(request.ef / 2.0, 5.0 * request.k));
+  return static_cast<size_t>(more * std::max<double>(ef / 2.0, 5.0 * request.k));
 }
 
 }  // namespace
@@ -73,7 +82,7 @@ void SegmentPlan::Choose(const PlanRequest& request, double passing) {
   method = SearchMethod::kScan;
   double least = ScanLines(*view, passing);
   if (graph.rows > 0 && passing > kAlwaysScannedRows) {
-    walk_ef = WalkEf(request.ef, passing / view->rows);
+    walk_ef = WalkEf(EfOf(request, graph), passing / view->rows);
     const double walk = WalkLines(graph, walk_ef);
     if (!filtered || walk < least) {
       method = filtered ? SearchMethod::kFilteredWalk : SearchMethod::kWalk;
@@ -111,7 +120,7 @@ SegmentPlan PlanSegment(const SegmentView& segment, const filter::BoundPredicate
   }
   plan.filter = std::make_unique<SegmentFilter>(segment, predicate);
   plan.estimated_selectivity = plan.filter->EstimateSelectivity();
-  plan.refined = RefinedRows(segment, request);
+  plan.refined = RefinedRows(segment, request, EfOf(request, plan.graph));
   plan.range = plan.filter->NarrowestRange();
   if (plan.range) {
     plan.projection = segment.segment->filters().ProjectionOf(*plan.range->column);

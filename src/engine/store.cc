@@ -73,6 +73,10 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
       metrics.MakeCounter("longbow_graph_unlinked_rows_total", "Dead rows whose links were freed");
   graph_metrics_.repaired_rows = metrics.MakeCounter("longbow_graph_repaired_rows_total",
                                                      "Rows that no walk could reach and that were linked again");
+  graph_metrics_.recall_sampled =
+      metrics.MakeHistogram("longbow_search_recall_sampled",
+                            "Recall of single searches, of which some are asked again and compared with a scan",
+                            {0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1});
   graph_metrics_.failures =
       metrics.MakeCounter("longbow_graph_failures_total", "Graphs there was no memory for: their rows are scanned");
   collections_gauge_ = metrics.MakeGauge("longbow_store_active_datasets", "Datasets");

@@ -43,6 +43,7 @@ void Offer(const kernels::GraphKernels& kernels, const CodeWalkOptions& options,
 void StartCodeWalk(const CodeArray& codes, const EntryPoints& entries, const KeyProbe& probe,
                    const CodeWalkOptions& options, CodeWalkScratch& scratch) {
   const size_t count = entries.ids.size();
+  scratch.middle = 0;
   const size_t stride = CodeArray::RowBytes(codes.dimension);
   std::array<int32_t, EntryPoints::kCountMax> dots;
   std::array<PoolKey, EntryPoints::kCountMax> nearest;
@@ -52,17 +53,23 @@ void StartCodeWalk(const CodeArray& codes, const EntryPoints& entries, const Key
     std::memcpy(scale_and_norm, &entries.codes[i * stride + codes.dimension], sizeof(scale_and_norm));
     const float term = probe.term_is_norm ? scale_and_norm[1] : 0.0f;
     const auto dot = static_cast<float>(dots[i] - probe.offset_sum);
-    nearest[i] = MakeKey(probe.constant + term + probe.factor * scale_and_norm[0] * dot, static_cast<LocalId>(i));
+    const float key = probe.constant + term + probe.factor * scale_and_norm[0] * dot;
+    scratch.middle += key / static_cast<float>(count);
+    nearest[i] = MakeKey(key, static_cast<LocalId>(i));
   }
   const size_t starts = std::min({count, options.starts, options.ef});
   std::partial_sort(nearest.begin(), nearest.begin() + starts, nearest.begin() + count);
+  size_t n = 0;
   for (size_t i = 0; i < starts; ++i) {
     const LocalId id = entries.ids[IdOfKey(nearest[i])];
+    if (id == options.left_out) {
+      continue;
+    }
     scratch.visited.Mark(id);
-    scratch.ids[i] = id;
-    scratch.keys[i] = FloatOfKey(nearest[i]);
+    scratch.ids[n] = id;
+    scratch.keys[n++] = FloatOfKey(nearest[i]);
   }
-  Offer(*codes.kernels, options, starts, scratch);
+  Offer(*codes.kernels, options, n, scratch);
 }
 
 void OfferRows(const CodeArray& codes, const KeyProbe& probe, const CodeWalkOptions& options, size_t n,

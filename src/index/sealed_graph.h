@@ -59,6 +59,7 @@ class SealedGraph final : public VectorIndex {
     std::vector<int32_t> dots;
     std::vector<uint8_t> tables;
     kernels::BlockQuery block_query;
+    WalkStages stages;
     SearchCounters counters;
   };
 
@@ -74,7 +75,9 @@ class SealedGraph final : public VectorIndex {
   void Start(const SearchOptions& options, size_t ef, Scratch& scratch) const;
   void OfferNeighbors(const uint8_t* block, float node_key, const SearchOptions& options, Scratch& scratch) const;
   void OfferResult(float key, LocalId id, Scratch& scratch) const;
-  Status Walk(const SearchOptions& options, size_t ef, Scratch& scratch) const;
+  Status Walk(const SearchOptions& options, const StopRule* stop, size_t ef, Scratch& scratch) const;
+  Status WalkStage(const SearchOptions& options, Scratch& scratch) const;
+  static float SpreadOf(const Scratch& scratch);
   Status WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const;
   void RefineWanted(Scratch& scratch) const;
   std::vector<Neighbor> Rank(const TypedQuery& query, const SearchOptions& options, Scratch& scratch) const;

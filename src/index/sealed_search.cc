@@ -88,23 +88,47 @@ void SealedGraph::Start(const SearchOptions& options, size_t ef, Scratch& scratc
   scratch.pool.Truncate(std::max<size_t>(4, ef / 8));
 }
 
-// Rows are marked when they are expanded, not when they are first seen: until then a row keeps the best of several
-// independent estimates.
-Status SealedGraph::Walk(const SearchOptions& options, size_t ef, Scratch& scratch) const {
+float SealedGraph::SpreadOf(const Scratch& scratch) {
+  const SearchPool& results = scratch.results;
+  return results.size() == 0 ? 0
+                             : WalkStages::Spread(FloatOfKey(results[0]), FloatOfKey(results[results.size() - 1]),
+                                                  scratch.block_query.constant);
+}
+
+Status SealedGraph::Walk(const SearchOptions& options, const StopRule* stop, size_t ef, Scratch& scratch) const {
+  scratch.visited.Reserve(layout_.rows);
+  if (options.left_out < layout_.rows) {
+    scratch.visited.Mark(options.left_out);
+  }
+  scratch.stages.Start(stop, ef);
+  scratch.pool.Reset(scratch.stages.capacity());
+  Start(options, scratch.stages.ef(), scratch);
+  LB_TRY(WalkStage(options, scratch));
+  if (scratch.stages.GoOn(SpreadOf(scratch))) {
+    scratch.pool.Widen(scratch.stages.capacity());
+    LB_TRY(WalkStage(options, scratch));
+  }
+  scratch.counters.ef = std::max<uint64_t>(scratch.counters.ef, scratch.stages.ef());
+  scratch.counters.spread = scratch.stages.spread();
+  return {};
+}
+
+// Expands all of the ef nearest rows. Rows are marked when they are expanded, not when they are first seen: until then
+// a row keeps the best of several independent estimates.
+Status SealedGraph::WalkStage(const SearchOptions& options, Scratch& scratch) const {
   const kernels::GraphKernels& kernels = space_->kernels();
   const auto prefetch = [this](LocalId id) { PrefetchLines(Block(id), layout_.block_stride); };
-  scratch.visited.Reserve(layout_.rows);
-  scratch.pool.Reset(ef);
-  Start(options, ef, scratch);
+  const size_t ef = scratch.stages.ef();
   scratch.pool.PrefetchNext(kBlocksAhead + 1, prefetch);
   LocalId id;
-  for (size_t steps = 0; scratch.pool.TakeNext(&id); ++steps) {
+  while (scratch.pool.TakeNext(&id, ef)) {
     if (!scratch.visited.Mark(id)) {
       continue;
     }
-    if (options.cancellation != nullptr && steps % kStepsBetweenChecks == 0) {
+    if (options.cancellation != nullptr && scratch.stages.steps() % kStepsBetweenChecks == 0) {
       LB_TRY(options.cancellation->Check());
     }
+    scratch.stages.CountStep();
     scratch.pool.PrefetchNext(kBlocksAhead, prefetch);
     const uint8_t* const block = Block(id);
     const float key = kernels.node_key(&layout_.shape, &scratch.block_query, block);
@@ -154,7 +178,8 @@ Status SealedGraph::WalkUntilEnough(const SearchOptions& options, Scratch& scrat
   for (int round = 1;; ++round, ef *= 4) {
     scratch.results.Reset(RankedRowsFor(options.k, *space_));
     scratch.wanted.Reset(filtered ? std::max<size_t>(kWantedMin, kWantedPerResult * options.k) : 1);
-    const Status status = Walk(options, ef, scratch);
+    const Status status = Walk(options, round == 1 ? options.stop : nullptr, ef, scratch);
+    ef = std::max(ef, scratch.stages.ef());
     if (status.ok() && filtered) {
       RefineWanted(scratch);
     }

@@ -75,10 +75,10 @@ class SearchPool {
     capacity_ = capacity;
   }
 
-  // The nearest row not yet expanded; false if there is none.
-  bool TakeNext(LocalId* id) {
+  // The nearest row not yet expanded; false if there is none among the `limit` nearest.
+  bool TakeNext(LocalId* id, size_t limit = std::numeric_limits<size_t>::max()) {
     SkipExpanded();
-    if (cursor_ == size_) {
+    if (cursor_ == size_ || cursor_ >= limit) {
       return false;
     }
     *id = IdOfKey(keys_[cursor_]);

@@ -1,6 +1,7 @@
 // What every index over the rows of one segment offers, whatever its layout.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -8,10 +9,12 @@
 #include "base/cancellation.h"
 #include "base/status.h"
 #include "index/typed_query.h"
+#include "index/walk_stages.h"
 
 namespace longbow::index {
 
 using LocalId = uint32_t;  // row within a segment, from 0
+inline constexpr LocalId kNoRow = UINT32_MAX;
 
 struct Neighbor {
   double distance = 0;  // as model/metric.h: smaller is nearer
@@ -53,17 +56,23 @@ struct SearchCounters {
   uint64_t visited = 0;   // rows whose distance was computed or estimated
   uint64_t refined = 0;   // of them measured again, more exactly
   uint64_t filtered = 0;  // rows near enough for the result that the filter does not contain
+  uint64_t ef = 0;        // of the widest walk
+  float spread = 0;       // of the last walk by a stop rule, see WalkStages
 
   void Add(const SearchCounters& other) {
     visited += other.visited;
     refined += other.refined;
     filtered += other.filtered;
+    ef = std::max(ef, other.ef);
+    spread = other.spread;
   }
 };
 
 struct SearchOptions {
   uint32_t k = 10;
   uint32_t ef = 128;  // graph indexes: beam width, raised to k; flat ones ignore it
+  const StopRule* stop = nullptr;  // graph indexes: in the place of ef when given
+  LocalId left_out = kNoRow;       // graph indexes: a row that is neither found nor walked through, as if never put
   RowFilter filter;
   // Whether distances are those of the rows; otherwise they may be those of codes: right to about 1e-5 of the norms in
   // a sealed graph, to 1e-2 in a lean one.

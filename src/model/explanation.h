@@ -66,6 +66,7 @@ struct SegmentExplanation {
   uint64_t visited = 0;                      // rows or nodes whose distance was computed or estimated
   uint64_t refined = 0;                      // of them measured again, more exactly
   uint64_t filtered = 0;                     // rows looked at that the filter or a delete ruled out
+  uint64_t ef = 0;                           // beam width of the walk; 0: none
   double plan_us = 0;                        // counting, choosing, making the bitmap
   double search_us = 0;
 };

@@ -127,6 +127,7 @@ Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std:
     reader.Fail("\"ef\" must be 0 to " + std::to_string(limits::kEfMax));
   }
   request.ef = static_cast<uint32_t>(ef);
+  ReadOptionalNumber(reader, "recall_target", &request.recall_target);
   reader.Text("text_query", &request.text_query);
   request.alpha = request.text_query.empty() ? 1.0 : kHybridAlpha;
   reader.Number("alpha", &request.alpha);

@@ -121,6 +121,11 @@ TEST(ParseTicket, Searches) {
   EXPECT_EQ(Describe(search.filter), "(and (= a 1))");
 }
 
+TEST(ParseTicket, RecallTarget) {
+  EXPECT_EQ(Search(R"({"search":{"dataset":"ds","recall_target":0.95}})").recall_target, 0.95);
+  EXPECT_FALSE(Search(R"({"search":{"dataset":"ds"}})").recall_target.has_value());
+}
+
 TEST(ParseTicket, SearchDefaults) {
   const SearchRequest search = Search(R"({"search":{"dataset":"ds"}})");
   EXPECT_TRUE(search.vectors.empty());
@@ -179,6 +184,7 @@ TEST(ParseSearch, RefusesBadValues) {
   refuse(R"({"k":"ten"})", "\"k\" must be an integer");
   refuse(R"({"k":18446744073709551615})", "\"k\" must be an integer");
   refuse(R"({"ef":-1})", "\"ef\" must be 0 to 1000000");
+  refuse(R"({"recall_target":"high"})", "\"recall_target\" must be a number");
   refuse(R"({"alpha":"0.5"})", "\"alpha\" must be a number");
   refuse(R"({"include_vectors":"yes"})", "\"include_vectors\" must be true or false");
   refuse(R"({"vector_format":"f64"})", "unknown vector_format \"f64\": use f32, f16 or quantized");

@@ -42,6 +42,7 @@ nlohmann::json PartJson(const SegmentExplanation& part) {
           {"visited", part.visited},
           {"refined", part.refined},
           {"filtered", part.filtered},
+          {"ef", part.ef},
           {"plan_us", part.plan_us},
           {"search_us", part.search_us}};
 }

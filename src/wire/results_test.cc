@@ -42,6 +42,7 @@ TEST(Results, Explanations) {
   part.method = SearchMethod::kFilteredWalk;
   part.estimated_selectivity = 0.5;
   part.visited = 77;
+  part.ef = 96;
   explanation.segments = {part};
   const auto schema = WithExplanations(HitSchema(false), {&explanation, &explanation});
   ASSERT_TRUE(schema->Equals(*HitSchema(false), false));
@@ -51,6 +52,7 @@ TEST(Results, Explanations) {
   const auto& segment = parsed[0]["segments"][0];
   EXPECT_EQ(segment["method"], "filtered_walk");
   EXPECT_EQ(segment["visited"], 77);
+  EXPECT_EQ(segment["ef"], 96);
   EXPECT_EQ(segment["estimated_selectivity"], 0.5);
   EXPECT_TRUE(segment["actual_selectivity"].is_null());
   EXPECT_EQ(parsed[1]["repeated_exactly"], false);

@@ -30,6 +30,7 @@ from ._limits import (
     EF_MAX,
     IDS_MAX,
     K_MAX,
+    RECALL_TARGET_MIN,
     QUERIES_MAX,
     RowIdLike,
     check_count,
@@ -218,6 +219,7 @@ class LongbowClient:
         *,
         filters: FilterLike | None = None,
         ef: int | None = None,
+        recall_target: float | None = None,
         include_vectors: bool = False,
         radius: float | None = None,
         score_min: float | None = None,
@@ -228,12 +230,13 @@ class LongbowClient:
 
         filters    rows must pass: `col("published") >= date(2026, 1, 1)`, a dict, or a list of those (all must hold)
         ef         beam width: larger finds more of the true neighbours and takes longer; the server's default without it
+        recall_target  in the place of ef, 0.5 to below 1: the share of the true neighbours that is to come back on average
         radius     only rows at most this far away (L2 distance, or 1 - cosine); not for dot_product
         score_min  only rows with at least this score
         explain    the result's `explanation` says how it was found
         """
         query = _vectors(vector, dimensions=1)
-        request = _search_request(dataset, k, filters, ef, include_vectors)
+        request = _search_request(dataset, k, filters, _effort(ef, recall_target), include_vectors)
         request |= _search_limits(radius, score_min, explain)
         request["vector"] = query.tolist()
         ticket = _encode({"search": request})
@@ -252,12 +255,13 @@ class LongbowClient:
         *,
         filters: FilterLike | None = None,
         ef: int | None = None,
+        recall_target: float | None = None,
         include_vectors: bool = False,
         timeout_s: float | None = None,
     ) -> builtins.list[SearchResult]:
         """One result for each row of `vectors` ([n, dimension]), in their order, in one round trip."""
         queries = _vectors(vectors, dimensions=2)
-        request = _search_request(dataset, k, filters, ef, include_vectors)
+        request = _search_request(dataset, k, filters, _effort(ef, recall_target), include_vectors)
         if len(queries) > QUERIES_MAX:
             raise InvalidRequestError(f"at most {QUERIES_MAX} vectors in one batch, got {len(queries)}")
         if not len(queries):
@@ -411,13 +415,22 @@ def _encode(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _search_request(dataset: str, k: int, filters: FilterLike | None, ef: int | None, include_vectors: bool) -> Json:
+def _effort(ef: int | None, recall_target: float | None) -> Json:
+    """How far a search looks. Absent keys are the defaults; older servers refuse keys they don't know."""
+    if recall_target is None:
+        return {} if ef is None else {"ef": check_count(ef, "ef", EF_MAX)}
+    if ef is not None:
+        raise InvalidRequestError("ef and recall_target exclude each other: give one of them")
+    if not RECALL_TARGET_MIN <= recall_target < 1:
+        raise InvalidRequestError(f"recall_target must be at least {RECALL_TARGET_MIN} and below 1, got {recall_target}")
+    return {"recall_target": float(recall_target)}
+
+
+def _search_request(dataset: str, k: int, filters: FilterLike | None, effort: Json, include_vectors: bool) -> Json:
     request: Json = {"dataset": check_name(dataset), "k": check_count(k, "k", K_MAX)}
     if conditions := filters_to_json(filters):
         request["filters"] = conditions
-    # Absent keys are the defaults; older servers refuse keys they don't know.
-    if ef is not None:
-        request["ef"] = check_count(ef, "ef", EF_MAX)
+    request |= effort
     if include_vectors:
         request["include_vectors"] = True
         request["vector_format"] = "f32"

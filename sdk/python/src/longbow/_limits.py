@@ -13,6 +13,7 @@ from ._errors import InvalidRequestError
 
 K_MAX: Final = 100_000
 EF_MAX: Final = 1_000_000
+RECALL_TARGET_MIN: Final = 0.5  # and below 1
 DIMENSION_MAX: Final = 65_536
 NAME_MAX_BYTES: Final = 1_024
 QUERIES_MAX: Final = 10_000
