@@ -34,9 +34,9 @@ struct BenchOptions {
   bool exact_distances = true;
   std::string filter;  // empty: none
   std::optional<ChurnPlan> churn;
-  std::vector<uint32_t> efs;  // ascending, each at least k
+  std::vector<uint32_t> efs;           // ascending, each at least k
   std::vector<double> recall_targets;  // asked for in the place of efs, unless empty
-  bool efs_given = false;     // else the sweep ends where recall does
+  bool efs_given = false;              // else the sweep ends where recall does
   uint32_t runs = 5;
   double seconds_min = 0.2;
   bool step = false;

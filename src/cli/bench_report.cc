@@ -107,11 +107,12 @@ Json ChurnAsJson(const BenchReport& report) {
 
 void AppendCurve(const BenchReport& report, std::string* text) {
   const bool by_target = !report.runs.empty() && report.runs.front().front().recall_target > 0;
-  Append(text, "\n%8s %9s %11s %11s %9s %9s %6s\n", by_target ? "target" : "ef", "recall", "QPS wall", "QPS CPU", "p50 us", "p99 us", "short");
+  Append(text, "\n%8s %9s %11s %11s %9s %9s %6s\n", by_target ? "target" : "ef", "recall", "QPS wall", "QPS CPU",
+         "p50 us", "p99 us", "short");
   for (const CurvePoint& p : MedianCurve(report.runs)) {
     Append(text, "%8.*f %9.4f %11.0f %11.0f %9.1f %9.1f %6llu\n", by_target ? 3 : 0,
-           by_target ? p.recall_target : p.param, p.recall, p.qps_wall, p.qps_cpu, p.p50_us,
-           p.p99_us, static_cast<unsigned long long>(p.short_answers));
+           by_target ? p.recall_target : p.param, p.recall, p.qps_wall, p.qps_cpu, p.p50_us, p.p99_us,
+           static_cast<unsigned long long>(p.short_answers));
   }
   Append(text, "\nat recall      QPS wall [min - max]              QPS CPU [min - max]\n");
   for (const double recall : kRecallLevels) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "cli/flat_subject.h"
 #include "cli/cpu_clock.h"
+#include "cli/flat_subject.h"
 #include "cli/parallel.h"
 #include "index/active_graph.h"
 #include "index/lean_graph.h"
@@ -91,7 +91,6 @@ class ActiveSubject : public FlatSubject {
     FillFilter(options.living);
     LB_ASSIGN(recall_model_, index::RecallModel::Calibrate(graph, *rows_, options));
     std::fprintf(stderr, "learned what recalls take: %.2f s CPU\n", ProcessCpuSeconds() - cpu);
-    if (getenv("DBG") && recall_model_) for (size_t t = 0; t < 12; ++t) { auto& c = recall_model_->few()[t]; std::fprintf(stderr, "%zu:", t); for (size_t i=0;i<8;++i) std::fprintf(stderr, " %u (%.3f)", c.ef[i], i<7?c.spread_below[i]:0.0f); std::fprintf(stderr,"\n"); }
     return {};
   }
 

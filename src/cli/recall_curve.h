@@ -11,10 +11,10 @@ namespace longbow::cli {
 struct CurvePoint {
   uint32_t param = 0;        // ef
   double recall_target = 0;  // asked for in the place of ef; 0: none was
-  double recall = 0;    // at k
-  double qps_wall = 0;  // queries a second by the clock, all threads together
-  double qps_cpu = 0;   // queries a second of CPU time, summed over the threads
-  double p50_us = 0;    // of one query, by the clock
+  double recall = 0;         // at k
+  double qps_wall = 0;       // queries a second by the clock, all threads together
+  double qps_cpu = 0;        // queries a second of CPU time, summed over the threads
+  double p50_us = 0;         // of one query, by the clock
   double p99_us = 0;
   uint64_t short_answers = 0;  // queries that got fewer rows than exist for them
 };

@@ -354,8 +354,8 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
   options.ef = recall_target > 0 ? options.k : std::max(options.k, asked_ef);  // with a target each segment has its own
   options.cancellation = cancellation;
 
-  const PlanRequest plan_request{.k = options.k, .ef = options.ef, .queries = request.vectors.size(),
-                                 .recall_target = recall_target};
+  const PlanRequest plan_request{
+      .k = options.k, .ef = options.ef, .queries = request.vectors.size(), .recall_target = recall_target};
   std::vector<SegmentPlan> plans;
   for (const SegmentView& segment : view.segments) {
     plans.push_back(PlanSegment(segment, predicate, plan_request));

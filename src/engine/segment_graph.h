@@ -22,10 +22,10 @@ namespace longbow::engine {
 
 // How much index threads did; shared by all segments of a store.
 struct GraphMetrics {
-  Counter seals;          // sealed graphs built
-  Counter unlinked_rows;  // dead rows whose links were freed
-  Counter repaired_rows;  // rows no walk could reach, linked again
-  Counter failures;       // graphs that could not be made: their rows are scanned
+  Counter seals;             // sealed graphs built
+  Counter unlinked_rows;     // dead rows whose links were freed
+  Counter repaired_rows;     // rows no walk could reach, linked again
+  Counter failures;          // graphs that could not be made: their rows are scanned
   Histogram recall_sampled;  // of single queries of clients, asked again and compared with a scan
 };
 
@@ -64,7 +64,7 @@ class SegmentGraph {
     std::shared_ptr<const index::VectorIndex> index;  // null: no row is linked
     uint32_t rows = 0;                                // those below are in it, the others are to be scanned
     GraphKind kind = GraphKind::kNone;
-    size_t step_bytes = 0;  // that a step of a walk reads, about
+    size_t step_bytes = 0;                             // that a step of a walk reads, about
     std::shared_ptr<const index::RecallModel> recall;  // null: nothing was learned of it yet
   };
   // The best graph for a reader of `rows` rows.
@@ -134,15 +134,15 @@ class SegmentGraph {
   const SegmentGraphOptions options_;
 
   mutable std::mutex mu_;
-  std::shared_ptr<index::ActiveGraph> active_;  // guarded by mu_
-  Sealed sealed_;                               // guarded by mu_
-  uint32_t dead_unlinked_ = 0;                  // guarded by mu_
-  uint32_t next_claim_ = 0;                     // guarded by mu_
-  std::set<uint32_t> claims_in_flight_;         // guarded by mu_: first rows
-  bool exclusive_ = false;                      // guarded by mu_: somebody maintains, nobody links
-  bool failed_ = false;                         // guarded by mu_: no memory for a graph
-  SteadyClock::time_point last_linked_{};       // guarded by mu_
-  SteadyClock::time_point next_look_{};         // guarded by mu_: dead rows are not counted before
+  std::shared_ptr<index::ActiveGraph> active_;        // guarded by mu_
+  Sealed sealed_;                                     // guarded by mu_
+  uint32_t dead_unlinked_ = 0;                        // guarded by mu_
+  uint32_t next_claim_ = 0;                           // guarded by mu_
+  std::set<uint32_t> claims_in_flight_;               // guarded by mu_: first rows
+  bool exclusive_ = false;                            // guarded by mu_: somebody maintains, nobody links
+  bool failed_ = false;                               // guarded by mu_: no memory for a graph
+  SteadyClock::time_point last_linked_{};             // guarded by mu_
+  SteadyClock::time_point next_look_{};               // guarded by mu_: dead rows are not counted before
   std::shared_ptr<const index::RecallModel> recall_;  // guarded by mu_, as is all that begins with it:
   bool recall_sealed_ = false;                        // of which graph,
   uint32_t recall_rows_ = 0;                          // of how many rows,

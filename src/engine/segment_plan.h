@@ -15,7 +15,7 @@ namespace longbow::engine {
 struct PlanRequest {
   uint32_t k = 10;
   uint32_t ef = 128;
-  size_t queries = 1;  // that share the plan
+  size_t queries = 1;        // that share the plan
   double recall_target = 0;  // in the place of ef, unless 0
 };
 

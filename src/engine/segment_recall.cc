@@ -45,12 +45,12 @@ void SegmentGraph::Calibrate(const Calibration& claimed) {
   const std::lock_guard lock(mu_);
   calibrating_ = false;
   next_calibration_ = SteadyClock::now();
-  // A graph that was made meanwhile is learned about at once; this one not again before long.
+  // A graph that was made meanwhile is learned about at once; one that knows what clients ask not again before long.
   const bool is_current = !claimed.sealed || sealed_.index == claimed.graph;
   recall_ = model.ok() && is_current ? std::move(*model) : nullptr;
   recall_sealed_ = claimed.sealed;
   recall_rows_ = claimed.rows;
-  if (is_current) {
+  if (is_current && options.asked.size() >= options.queries_per_kind) {
     next_calibration_ += kLearnAgainAfter;
   }
 }

@@ -41,12 +41,13 @@ class QueryMaker {
 
   Status AddMixed(double weight) {
     for (uint32_t i = 0; i < options_.queries_per_kind; ++i) {
-      std::vector<double> numbers = NumbersOfRow(Draw());
+      const LocalId id = Draw();
+      std::vector<double> numbers = NumbersOfRow(id);
       const std::vector<double> other = NumbersOfRow(Draw());
       for (size_t d = 0; d < numbers.size(); ++d) {
         numbers[d] += weight * (other[d] - numbers[d]);
       }
-      LB_TRY(Add(std::move(numbers), kNoRow));
+      LB_TRY(Add(std::move(numbers), id));
     }
     return {};
   }
@@ -54,23 +55,12 @@ class QueryMaker {
   Status AddNoisy(double scale) {
     std::normal_distribution<double> normal;
     for (uint32_t i = 0; i < options_.queries_per_kind; ++i) {
-      std::vector<double> numbers = NumbersOfRow(Draw());
+      const LocalId id = Draw();
+      std::vector<double> numbers = NumbersOfRow(id);
       for (size_t d = 0; d < numbers.size(); ++d) {
         numbers[d] += scale * deviations_[d] * normal(random_);
       }
-      LB_TRY(Add(std::move(numbers), kNoRow));
-    }
-    return {};
-  }
-
-  Status AddElsewhere() {
-    std::normal_distribution<double> normal;
-    for (uint32_t i = 0; i < options_.queries_per_kind; ++i) {
-      std::vector<double> numbers = means_;
-      for (size_t d = 0; d < numbers.size(); ++d) {
-        numbers[d] += deviations_[d] * normal(random_);
-      }
-      LB_TRY(Add(std::move(numbers), kNoRow));
+      LB_TRY(Add(std::move(numbers), id));
     }
     return {};
   }
@@ -107,7 +97,6 @@ class QueryMaker {
     for (size_t d = 0; d < sum.size(); ++d) {
       squares[d] = std::sqrt(std::max(0.0, squares[d] - sum[d] * sum[d]));
     }
-    means_ = std::move(sum);
     deviations_ = std::move(squares);
   }
 
@@ -125,8 +114,7 @@ class QueryMaker {
   const CalibrationOptions& options_;
   std::mt19937_64 random_;
   std::vector<LocalId> living_;
-  std::vector<double> means_;  // [dimension]
-  std::vector<double> deviations_;
+  std::vector<double> deviations_;  // [dimension]
   std::vector<CalibrationQuery>* const queries_;
 };
 
@@ -139,13 +127,14 @@ Result<std::vector<CalibrationQuery>> MakeCalibrationQueries(const VectorRows& r
   if (maker.living() < 2) {
     return queries;
   }
+  LB_TRY(maker.AddAsked());
+  if (options.asked.size() >= options.queries_per_kind) {
+    return queries;
+  }
   LB_TRY(maker.AddRows());
   LB_TRY(maker.AddMixed(0.25));
   LB_TRY(maker.AddMixed(0.5));
   LB_TRY(maker.AddNoisy(1.0));
-  LB_TRY(maker.AddNoisy(3.0));
-  LB_TRY(maker.AddElsewhere());
-  LB_TRY(maker.AddAsked());
   return queries;
 }
 

@@ -58,8 +58,8 @@ void OfferRows(const CodeArray& codes, const KeyProbe& probe, const CodeWalkOpti
 inline float SpreadOf(const CodeWalkScratch& scratch) {
   const SearchPool& results = scratch.results;
   return results.size() == 0 ? 0
-                             : WalkStages::Spread(FloatOfKey(results[0]), FloatOfKey(results[results.size() - 1]),
-                                                  scratch.middle);
+                             : WalkStages::Spread(FloatOfKey(results[results.size() / 4]),
+                                                  FloatOfKey(results[results.size() - 1]), scratch.middle);
 }
 
 // One stage of it: all of the ef nearest rows are expanded.

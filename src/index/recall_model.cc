@@ -16,6 +16,7 @@ constexpr uint32_t kEfPerRowMin = 2;  // a sealed graph's own minimum
 constexpr double kGrowth = 1.25;
 constexpr size_t kStages = 24;        // k = 10: up to an ef of 3,400
 constexpr size_t kPerfectStages = 2;  // in a row: a query that found all so often has no more to tell
+constexpr double kGroupMisses = 1.2;  // queries in a class times the share that may be missed, or more: else few decide
 constexpr uint32_t kManyShare = 4;    // of the queries, one in so many is asked for many rows
 
 // What one query has found at each ef.
@@ -57,11 +58,10 @@ Result<Trace> TraceOf(const VectorIndex& graph, const RowFilter& living, const C
     SearchCounters counters;
     StopRule rule{.ef_first = efs[0]};
     rule.ef.fill(efs[stage]);
-    LB_ASSIGN(const auto found, graph.Search(query.query, {.k = k,
-                                                           .stop = &rule,
-                                                           .left_out = query.left_out,
-                                                           .filter = living,
-                                                           .counters = &counters}));
+    LB_ASSIGN(
+        const auto found,
+        graph.Search(query.query,
+                     {.k = k, .stop = &rule, .left_out = query.left_out, .filter = living, .counters = &counters}));
     trace.recall[stage] = static_cast<float>(RecallOf(found, query.nearest, k));
     trace.spread = counters.spread;
     perfect = trace.recall[stage] == 1 ? perfect + 1 : 0;
@@ -93,14 +93,19 @@ RecallModel::Rules RulesFrom(std::vector<Trace> traces, uint32_t k) {
   for (size_t t = 0; t < rules.size(); ++t) {
     StopRule& rule = rules[t];
     rule.ef_first = efs[0];
+    const bool beyond = t == RecallModel::kTargets.size();
+    // With few queries several classes share what they tell.
+    const double misses = beyond ? 0 : static_cast<double>(traces.size()) * (1 - RecallModel::kTargets[t]);
+    const size_t groups = std::clamp<size_t>(static_cast<size_t>(misses / kGroupMisses), 1, kClasses);
     size_t least = 0;  // harder queries take no less
     for (size_t c = 0; c < kClasses; ++c) {
-      const size_t begin = c * traces.size() / kClasses;
-      const size_t end = (c + 1) * traces.size() / kClasses;
+      const size_t group = c * groups / kClasses;
+      const size_t begin = group * traces.size() / groups;
+      const size_t end = (group + 1) * traces.size() / groups;
       if (c > 0) {
         rule.spread_below[c - 1] = traces[begin].spread;
       }
-      least = t == RecallModel::kTargets.size()
+      least = beyond
                   ? kStages - 1
                   : std::max(least, StageFor(std::span(traces).subspan(begin, end - begin), RecallModel::kTargets[t]));
       rule.ef[c] = efs[least];
@@ -135,7 +140,8 @@ StopRule RecallModel::RuleFor(uint32_t k, double target) const {
     return few_[t];
   }
   // Between the two measured: classes of the nearer, efs by the logarithm of k. Beyond: in proportion to k.
-  const double share = std::min(1.0, std::log(static_cast<double>(k) / kFew) / std::log(static_cast<double>(kMany) / kFew));
+  const double share =
+      std::min(1.0, std::log(static_cast<double>(k) / kFew) / std::log(static_cast<double>(kMany) / kFew));
   const double more = std::max(1.0, static_cast<double>(k) / kMany);
   const auto between = [&](uint32_t a, uint32_t b) {
     const double ef = more * std::exp((1 - share) * std::log(a) + share * std::log(b));

@@ -16,19 +16,18 @@ namespace longbow::index {
 
 struct CalibrationOptions {
   RowFilter living;                // rows that a query may find
-  std::vector<QueryVector> asked;  // by clients; of the rows' dimension. The last few hundred are enough
+  std::vector<QueryVector> asked;  // by clients; of the rows' dimension. From queries_per_kind on only these are tried
   uint32_t queries_per_kind = 64;  // of those made up, and at most twice as many of `asked`
   uint64_t seed = 1;
 };
 
-// A stop rule for each recall: the ef that it takes for queries of each class of hardness. So that it holds for queries
-// that are unlike the rows, these are asked:
-//   - rows, with themselves left out of graph and answers,
+// A stop rule for each recall: the ef that it takes for queries of each class of hardness. What clients asked is what
+// it learns from if there is enough of it. Until then, so that it holds for queries that are not quite like the rows:
+//   - rows,
 //   - rows moved a quarter and a half of the way to another row,
-//   - rows with noise of the rows' own variance added, once and three times as much,
-//   - points that have only mean and variance in common with the rows,
-//   - what clients asked so far.
-// All of them together are cut into classes of about equal size. Immutable, thread safe.
+//   - rows with noise of the rows' own variance added,
+// always with the row itself left out of graph and answers. Queries from another world altogether (of another modality,
+// say) fall short until some of them were asked. Classes are of about equal size. Immutable, thread safe.
 class RecallModel {
  public:
   static constexpr double kTargetMin = 0.5;  // and below 1
@@ -44,8 +43,7 @@ class RecallModel {
   // The ef of the rule's middle class: where rules do not apply, as in filtered walks, and for estimates of work.
   uint32_t EfFor(uint32_t k, double target) const;
 
-  static constexpr std::array<double, 11> kTargets = {0.5,  0.7,  0.8,  0.9,   0.925, 0.95,
-                                                      0.97, 0.98, 0.99, 0.995, 0.999};
+  static constexpr std::array<double, 11> kTargets = {0.5, 0.7, 0.8, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999};
   // A rule for each of the targets, and last one for all that lies above.
   using Rules = std::array<StopRule, kTargets.size() + 1>;
   // Measured at k = 10 and at k = 100.

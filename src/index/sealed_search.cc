@@ -90,9 +90,10 @@ void SealedGraph::Start(const SearchOptions& options, size_t ef, Scratch& scratc
 
 float SealedGraph::SpreadOf(const Scratch& scratch) {
   const SearchPool& results = scratch.results;
-  return results.size() == 0 ? 0
-                             : WalkStages::Spread(FloatOfKey(results[0]), FloatOfKey(results[results.size() - 1]),
-                                                  scratch.block_query.constant);
+  return results.size() == 0
+             ? 0
+             : WalkStages::Spread(FloatOfKey(results[results.size() / 4]), FloatOfKey(results[results.size() - 1]),
+                                  scratch.block_query.constant);
 }
 
 Status SealedGraph::Walk(const SearchOptions& options, const StopRule* stop, size_t ef, Scratch& scratch) const {

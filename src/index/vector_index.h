@@ -70,7 +70,7 @@ struct SearchCounters {
 
 struct SearchOptions {
   uint32_t k = 10;
-  uint32_t ef = 128;  // graph indexes: beam width, raised to k; flat ones ignore it
+  uint32_t ef = 128;               // graph indexes: beam width, raised to k; flat ones ignore it
   const StopRule* stop = nullptr;  // graph indexes: in the place of ef when given
   LocalId left_out = kNoRow;       // graph indexes: a row that is neither found nor walked through, as if never put
   RowFilter filter;

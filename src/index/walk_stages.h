@@ -47,7 +47,7 @@ class WalkStages {
   size_t steps() const { return steps_; }
   float spread() const { return spread_; }
 
-  // How far apart the rows found first are, as a share of how much nearer the query is to the nearest of them than to
+  // How far apart the rows found first are, as a share of how much nearer the query is to the `nearest` of them than to
   // `middle` of the segment; all are keys, `last` that of the farthest. Little: many rows are about as near, so more of
   // them have to be looked at.
   static float Spread(float nearest, float last, float middle) {

@@ -21,9 +21,9 @@ enum class VectorFormat { kFloat32, kFloat16, kQuantized };
 
 struct SearchRequest {
   std::string collection;
-  std::vector<QueryVector> vectors;  // one search each; complex vectors interleaved re, im
-  int64_t k = 10;                    // checked by the engine: 1 ..= limits::kSearchKMax
-  uint32_t ef = 0;                   // beam width of the graph search; 0 = the collection's default
+  std::vector<QueryVector> vectors;     // one search each; complex vectors interleaved re, im
+  int64_t k = 10;                       // checked by the engine: 1 ..= limits::kSearchKMax
+  uint32_t ef = 0;                      // beam width of the graph search; 0 = the collection's default
   std::optional<double> recall_target;  // in the place of ef: mean share of the k nearest rows that come back
   Predicate filter;
   std::string text_query;
