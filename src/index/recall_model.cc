@@ -69,15 +69,21 @@ Result<Trace> TraceOf(const VectorIndex& graph, const RowFilter& living, const C
   return trace;
 }
 
-// The first stage from which on these queries have the recall; the last if none.
+// The first stage from which on these queries have the recall; the last if none. As they are a sample, their mean has
+// to be above it by its own standard error.
 size_t StageFor(std::span<const Trace> traces, double target) {
+  const auto n = static_cast<double>(traces.size());
   size_t stage = kStages - 1;
   for (size_t s = kStages; s-- > 0;) {
     double sum = 0;
+    double squares = 0;
     for (const Trace& trace : traces) {
       sum += trace.recall[s];
+      squares += trace.recall[s] * trace.recall[s];
     }
-    if (sum < target * static_cast<double>(traces.size())) {
+    const double mean = sum / n;
+    const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / n);
+    if (mean - error < target) {
       break;
     }
     stage = s;
@@ -97,17 +103,27 @@ RecallModel::Rules RulesFrom(std::vector<Trace> traces, uint32_t k) {
     // With few queries several classes share what they tell.
     const double misses = beyond ? 0 : static_cast<double>(traces.size()) * (1 - RecallModel::kTargets[t]);
     const size_t groups = std::clamp<size_t>(static_cast<size_t>(misses / kGroupMisses), 1, kClasses);
+    const auto end_of = [&](size_t group) {
+      size_t end = group * traces.size() / groups;
+      while (end > 0 && end < traces.size() && traces[end].spread == traces[end - 1].spread) {
+        ++end;  // what looks alike is of one class
+      }
+      return end;
+    };
     size_t least = 0;  // harder queries take no less
     for (size_t c = 0; c < kClasses; ++c) {
       const size_t group = c * groups / kClasses;
-      const size_t begin = group * traces.size() / groups;
-      const size_t end = (group + 1) * traces.size() / groups;
+      const size_t begin = end_of(group);
+      const size_t end = end_of(group + 1);
       if (c > 0) {
-        rule.spread_below[c - 1] = traces[begin].spread;
+        rule.spread_below[c - 1] = begin > 0 ? traces[begin - 1].spread : HUGE_VALF;
       }
-      least = beyond
-                  ? kStages - 1
-                  : std::max(least, StageFor(std::span(traces).subspan(begin, end - begin), RecallModel::kTargets[t]));
+      if (beyond) {
+        least = kStages - 1;
+      } else if (begin < end) {
+        const std::span<const Trace> of_class = std::span(traces).subspan(begin, end - begin);
+        least = std::max(least, StageFor(of_class, RecallModel::kTargets[t]));
+      }
       rule.ef[c] = efs[least];
     }
   }
