@@ -30,8 +30,8 @@ from ._limits import (
     EF_MAX,
     IDS_MAX,
     K_MAX,
-    RECALL_TARGET_MIN,
     QUERIES_MAX,
+    RECALL_TARGET_MIN,
     RowIdLike,
     check_count,
     check_id,
@@ -422,7 +422,9 @@ def _effort(ef: int | None, recall_target: float | None) -> Json:
     if ef is not None:
         raise InvalidRequestError("ef and recall_target exclude each other: give one of them")
     if not RECALL_TARGET_MIN <= recall_target < 1:
-        raise InvalidRequestError(f"recall_target must be at least {RECALL_TARGET_MIN} and below 1, got {recall_target}")
+        raise InvalidRequestError(
+            f"recall_target must be at least {RECALL_TARGET_MIN} and below 1, got {recall_target}"
+        )
     return {"recall_target": float(recall_target)}
 
 
