@@ -97,7 +97,7 @@ def test_search_by_recall(client: LongbowClient, fake: FakeTransport) -> None:
     client.search("docs", [0.5], recall_target=0.95)
     assert fake.tickets == [{"search": {"dataset": "docs", "k": 10, "vector": [0.5], "recall_target": 0.95}}]
     for target in (0.0, 0.49, 1.0, float("nan")):
-        with pytest.raises(InvalidRequestError, match="recall_target must be at least 0.5 and below 1"):
+        with pytest.raises(InvalidRequestError, match=r"recall_target must be at least 0\.5 and below 1"):
             client.search("docs", [0.5], recall_target=target)
     with pytest.raises(InvalidRequestError, match="exclude each other"):
         client.search("docs", [0.5], ef=64, recall_target=0.95)

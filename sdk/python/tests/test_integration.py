@@ -108,8 +108,10 @@ def test_search_within_a_radius_explains_itself(live: LongbowClient, shared: str
     everything = live.search(shared, VECTORS[5], k=100)
     middle = float(everything.scores[len(everything) // 2])
     near = live.search(shared, VECTORS[5], k=100, score_min=middle, explain=True)
-    assert 0 < len(near) < len(everything) and near.scores.min() >= middle
-    assert near.explanation is not None and near.explanation["segments"][0]["method"] == "scan"
+    assert 0 < len(near) < len(everything)
+    assert near.scores.min() >= middle
+    assert near.explanation is not None
+    assert near.explanation["segments"][0]["method"] == "scan"
     assert len(live.search(shared, VECTORS[5], k=100, radius=0.0)) >= 1
 
 

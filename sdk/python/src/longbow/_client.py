@@ -229,8 +229,8 @@ class LongbowClient:
         """The k rows nearest to `vector` ([dimension] numbers), best first; fewer only where fewer rows qualify.
 
         filters    rows must pass: `col("published") >= date(2026, 1, 1)`, a dict, or a list of those (all must hold)
-        ef         beam width: larger finds more of the true neighbours and takes longer; the server's default without it
-        recall_target  in the place of ef, 0.5 to below 1: the share of the true neighbours that is to come back on average
+        ef         beam width: larger finds more of the true neighbours and takes longer; else the server's default
+        recall_target  in the place of ef, 0.5 to below 1: the share of the true neighbours to come back on average
         radius     only rows at most this far away (L2 distance, or 1 - cosine); not for dot_product
         score_min  only rows with at least this score
         explain    the result's `explanation` says how it was found
