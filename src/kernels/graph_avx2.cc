@@ -74,40 +74,7 @@ void DotFour(const uint8_t* const* rows, const int8_t* query, size_t dim, int32_
   }
 }
 
-template <typename RowAt>
-void DotMany(RowAt row_at, const int8_t* query, size_t dim, size_t n, size_t ahead, int32_t* out) {
-  const auto prefetch = [&](size_t i) {
-    if (ahead > 0 && i < n) {
-      for (size_t offset = 0; offset < dim + 8; offset += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(row_at(i) + offset), _MM_HINT_T0);
-      }
-    }
-  };
-  for (size_t i = 0; i < ahead; ++i) {
-    prefetch(i);
-  }
-  size_t i = 0;
-  for (; i + 4 <= n; i += 4) {
-    const uint8_t* rows[4];
-    for (size_t r = 0; r < 4; ++r) {
-      prefetch(i + ahead + r);
-      rows[r] = row_at(i + r);
-    }
-    DotFour(rows, query, dim, out + i);
-  }
-  for (; i < n; ++i) {
-    out[i] = Dot(row_at(i), query, dim);
-  }
-}
-
-void DotRows(const uint8_t* rows, size_t stride, const int8_t* query, size_t dim, size_t n, int32_t* out) {
-  DotMany([rows, stride](size_t i) { return rows + i * stride; }, query, dim, n, 0, out);
-}
-
-void DotIds(const uint8_t* rows, size_t stride, const int8_t* query, size_t dim, const uint32_t* ids, size_t n,
-            int32_t* out) {
-  DotMany([rows, stride, ids](size_t i) { return rows + ids[i] * stride; }, query, dim, n, 8, out);
-}
+#include "kernels/graph_rows.inc"
 
 // Eight bytes as floats, 128 being 0.
 __m256 Widen(const uint8_t* bytes) {
@@ -157,13 +124,6 @@ void ScanCodes(const uint8_t* lines, const uint8_t* tables, size_t line_count, u
   __m256i scanned[4];
   Scan(lines, tables, line_count, scanned);
   memcpy(sums, scanned, sizeof(scanned));
-}
-
-float NodeKey(const BlockShape* shape, const BlockQuery* query, const uint8_t* block) {
-  BlockHeader header;
-  memcpy(&header, block + shape->header_offset, sizeof(header));
-  const int32_t dot = Dot(block + shape->row_offset, query->row, shape->dimension) - query->row_offset_sum;
-  return query->constant + header.term + query->row_factor * header.scale * static_cast<float>(dot);
 }
 
 __m256 Factors(const uint8_t* factors, float base, float step) {

@@ -54,13 +54,6 @@ void ScanCodes(const uint8_t* lines, const uint8_t* tables, size_t line_count, u
   }
 }
 
-float NodeKey(const BlockShape* shape, const BlockQuery* query, const uint8_t* block) {
-  BlockHeader header;
-  memcpy(&header, block + shape->header_offset, sizeof(header));
-  const int32_t dot = Dot(block + shape->row_offset, query->row, shape->dimension) - query->row_offset_sum;
-  return query->constant + header.term + query->row_factor * header.scale * static_cast<float>(dot);
-}
-
 size_t NeighborKeys(const BlockShape* shape, const BlockQuery* query, const uint8_t* block, float node_key,
                     float threshold, uint64_t* out) {
   uint32_t sums[kBlockNeighbors];
