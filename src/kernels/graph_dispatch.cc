@@ -11,11 +11,7 @@ const GraphKernels& GraphKernelsOf(Isa isa) {
     case Isa::kAvx2:
       return kAvx2GraphKernels;
 #endif
-#if defined(__aarch64__)
-    case Isa::kNeon:
-      return kNeonGraphKernels;
-#endif
-    default:
+    default:  // NEON has no table of its own yet
       return kScalarGraphKernels;
   }
 }

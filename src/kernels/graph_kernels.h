@@ -113,9 +113,6 @@ extern const GraphKernels kScalarGraphKernels;
 extern const GraphKernels kAvx2GraphKernels;
 extern const GraphKernels kAvx512VnniGraphKernels;
 #endif
-#if defined(__aarch64__)
-extern const GraphKernels kNeonGraphKernels;
-#endif
 
 // The table of an instruction set; where it has none of its own, the best that it includes.
 const GraphKernels& GraphKernelsOf(Isa isa);
