@@ -124,7 +124,7 @@ RabitqQuantizer::RabitqQuantizer(const kernels::CodeKernels& kernels, RabitqQuan
     : Quantizer(kernels, mean.size(), CodeBytes((mean.size() + 15) / 16 * 16, options.bits)),
       options_(options),
       mean_(std::move(mean)),
-      rotation_(mean_.size(), options.seed) {}
+      rotation_(mean_.size(), options.seed, kernels::GraphKernelsOf(kernels.isa)) {}
 
 Result<std::unique_ptr<RabitqQuantizer>> RabitqQuantizer::Train(const TrainingRows& sample,
                                                                 const RabitqQuantizerOptions& options,

@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(Bits, RabitqTest, testing::Range(1u, 9u),
 
 TEST(Rotation, KeepsLengthsAndProducts) {
   for (const size_t dimension : {1, 2, 15, 16, 17, 48, 96, 100, 384, 1000, 4096}) {
-    const Rotation rotation(dimension, 9);
+    const Rotation rotation(dimension, 9, kernels::kScalarGraphKernels);
     ASSERT_EQ(rotation.rotated_size(), (dimension + 15) / 16 * 16);
     const TestRows rows = ClusteredRows(2, dimension, 6);
     std::vector<float> a(rotation.rotated_size());
@@ -137,7 +137,7 @@ TEST(Rotation, KeepsLengthsAndProducts) {
 
 TEST(Rotation, SpreadsASingleComponent) {
   for (const size_t dimension : {48, 100, 384, 1000}) {
-    const Rotation rotation(dimension, 9);
+    const Rotation rotation(dimension, 9, kernels::kScalarGraphKernels);
     for (const size_t at : {size_t{0}, dimension / 2, dimension - 1}) {
       std::vector<float> unit(dimension, 0);
       unit[at] = 1;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/graph_kernels.h"
+
 namespace longbow::quantize {
 
 // Three rounds of random signs, then a Hadamard transform of the first 2^k entries, then of the last 2^k. The two
@@ -13,7 +15,8 @@ namespace longbow::quantize {
 // overlapping blocks are ours. Immutable; the same seed gives the same rotation on every machine.
 class Rotation {
  public:
-  Rotation(size_t dimension, uint64_t seed);
+  // `kernels` outlives the rotation.
+  Rotation(size_t dimension, uint64_t seed, const kernels::GraphKernels& kernels);
 
   // `dimension` rounded up to a multiple of 16: the size of what comes out.
   size_t rotated_size() const { return size_; }
@@ -21,6 +24,7 @@ class Rotation {
   void Apply(const float* in, float* out) const;
 
  private:
+  const kernels::GraphKernels& kernels_;
   const size_t dimension_;
   const size_t size_;
   size_t block_ = 16;         // the largest power of two within size_
