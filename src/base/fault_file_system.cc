@@ -34,6 +34,16 @@ class FaultFileSystem::FaultFile final : public File {
     return base_->ReadAt(offset, out);
   }
 
+  Result<Slice> Map(uint64_t offset, size_t size) override {
+    LB_TRY(owner_.Check(FileCall::kRead, false, path()));
+    return base_->Map(offset, size);
+  }
+
+  Status MapOver(void* address, uint64_t offset, size_t size) override {
+    LB_TRY(owner_.Check(FileCall::kRead, false, path()));
+    return base_->MapOver(address, offset, size);
+  }
+
   Status WriteAt(uint64_t offset, const Slices& pieces) override {
     const std::optional<FaultKind> fault = owner_.Enter(FileCall::kWrite, true);
     if (!fault) {

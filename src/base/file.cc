@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -51,6 +52,11 @@ Status ErrnoStatus(const char* what, const std::string& path, int error) {
     default:
       return Unavailable(std::move(message));
   }
+}
+
+Status TooShort(const std::string& path, uint64_t offset, size_t size, uint64_t size_bytes) {
+  return DataLoss("'" + path + "' is cut short: " + std::to_string(size) + " bytes wanted at offset " +
+                  std::to_string(offset) + ", the file has " + std::to_string(size_bytes));
 }
 
 // Runs a system call again for as long as a signal interrupts it.
@@ -184,7 +190,36 @@ class RealFile final : public File {
   const std::string& path() const override { return path_; }
   int fd() const { return fd_; }
 
+  Result<Slice> Map(uint64_t offset, size_t size) override {
+    if (size == 0) {
+      return Slice();
+    }
+    LB_TRY(CheckLongEnough(offset, size));
+    void* const at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_, static_cast<off_t>(offset));
+    if (at == MAP_FAILED) {
+      return ErrnoStatus("cannot map", path_, errno);
+    }
+    std::shared_ptr<const void> owner(at, [size](const void* mapped) { ::munmap(const_cast<void*>(mapped), size); });
+    return Slice(static_cast<const uint8_t*>(at), size, std::move(owner));
+  }
+
+  Status MapOver(void* address, uint64_t offset, size_t size) override {
+    if (size == 0) {
+      return {};
+    }
+    LB_TRY(CheckLongEnough(offset, size));
+    void* const at = ::mmap(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd_,
+                            static_cast<off_t>(offset));
+    return at == MAP_FAILED ? ErrnoStatus("cannot map", path_, errno) : Status();
+  }
+
  private:
+  // Pages behind the end of a file must not be touched.
+  Status CheckLongEnough(uint64_t offset, size_t size) {
+    LB_ASSIGN(const uint64_t size_bytes, Size());
+    return offset <= size_bytes && size <= size_bytes - offset ? Status() : TooShort(path_, offset, size, size_bytes);
+  }
+
   const int fd_;
   const std::string path_;
 };
@@ -307,6 +342,17 @@ Status WriteNewFile(FileSystem& fs, const std::string& path, std::string_view co
 }
 
 }  // namespace
+
+Result<Slice> File::Map(uint64_t offset, size_t size) {
+  std::string bytes(size, '\0');
+  LB_TRY(MapOver(bytes.data(), offset, size));
+  return Slice::Own(std::move(bytes));
+}
+
+Status File::MapOver(void* address, uint64_t offset, size_t size) {
+  LB_ASSIGN(const size_t got, ReadAt(offset, {static_cast<uint8_t*>(address), size}));
+  return got == size ? Status() : TooShort(path(), offset, size, offset + got);
+}
 
 FileSystem& RealFileSystem() {
   static OperatingSystemFiles files;

@@ -28,7 +28,17 @@ class File {
   virtual Status Truncate(uint64_t size) = 0;
   virtual Result<uint64_t> Size() = 0;
   virtual const std::string& path() const = 0;
+
+  // The bytes [offset, offset + size), offset a multiple of kMapAlignment: of the page cache where the system can map
+  // them, else a copy. They stay when the file is closed and its name removed. DATA_LOSS if the file is shorter;
+  // whoever shortens it later gets this process a SIGBUS.
+  virtual Result<Slice> Map(uint64_t offset, size_t size);
+  // Puts those bytes at `address`, a multiple of kMapAlignment in memory of the caller's, in place of the whole pages
+  // that were there; for other threads it happens at once. What is then written there changes no file.
+  virtual Status MapOver(void* address, uint64_t offset, size_t size);
 };
+
+inline constexpr size_t kMapAlignment = 4096;
 
 enum class OpenMode {
   kRead,       // must exist

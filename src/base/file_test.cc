@@ -1,9 +1,11 @@
 #include "base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 
 #include "base/fault_file_system.h"
@@ -49,6 +51,30 @@ std::string Read(File& file, uint64_t offset, size_t size) {
   EXPECT_TRUE(got.ok());
   out.resize(got.value());
   return out;
+}
+
+TEST_P(FileSystems, MapsFilesForReadingAndOverMemory) {
+  const std::string bytes = std::string(kMapAlignment, 'a') + std::string(3 * kMapAlignment, 'b') + "tail";
+  ASSERT_TRUE(Open("x", OpenMode::kCreate)->WriteAt(0, {Slice::Own(bytes)}).ok());
+  std::unique_ptr<File> file = Open("x", OpenMode::kRead);
+  const Result<Slice> mapped = file->Map(kMapAlignment, bytes.size() - kMapAlignment);
+  ASSERT_TRUE(mapped.ok()) << mapped.status().ToString();
+  void* const memory = ::mmap(nullptr, 6 * kMapAlignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  std::memset(memory, 'z', 6 * kMapAlignment);
+  EXPECT_TRUE(file->MapOver(memory, 0, bytes.size()).ok());
+  EXPECT_EQ(file->MapOver(memory, 0, bytes.size() + 1).code(), StatusCode::kDataLoss);
+  EXPECT_EQ(file->Map(0, bytes.size() + 1).status().code(), StatusCode::kDataLoss);
+  EXPECT_EQ(file->Map(0, 0)->size(), 0u);
+  file.reset();
+  ASSERT_TRUE(fs().Remove(Path("x")).ok());
+  EXPECT_EQ(mapped->view(), bytes.substr(kMapAlignment));
+  auto* const text = static_cast<char*>(memory);
+  EXPECT_EQ(std::string(text, bytes.size()), bytes);
+  text[bytes.size()] = 'n';  // the rest of the last page can be written
+  text[5 * kMapAlignment] = 'n';
+  EXPECT_EQ(std::string(text, bytes.size()), bytes);
+  ::munmap(memory, 6 * kMapAlignment);
 }
 
 TEST_P(FileSystems, WritesMorePiecesThanOneSystemCallTakes) {
