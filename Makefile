@@ -50,9 +50,9 @@ fmt: ## Format C++ and Python in place
 bench: configure ## Build and run the microbenchmarks (x_bench.cc beside the code)
 	@$(VENV)/python tools/run_bench $(PRESET)
 
-bench-index: build ## Our index beside other libraries: [DATA=folder] [PEERS=hnswlib,symphonyqg] [RUNS=5] [SETS=..] [ROWS=..] [STATES=..]
+bench-index: build ## Our index beside other libraries: [DATA=folder] [PEERS=hnswlib,symphonyqg] [RUNS=5] [SETS=..] [ROWS=..] [STATES=..] [TABLES=..]
 	@$(VENV)/python bench/peers/compare.py $(if $(DATA),--data $(DATA)) $(if $(PEERS),--peers $(PEERS)) $(if $(RUNS),--runs $(RUNS)) \
-	  $(if $(SETS),--sets $(SETS)) $(if $(ROWS),--rows $(ROWS)) $(if $(STATES),--states $(STATES))
+	  $(if $(SETS),--sets $(SETS)) $(if $(ROWS),--rows $(ROWS)) $(if $(STATES),--states $(STATES)) $(if $(TABLES),--tables $(TABLES))
 
 demo: export TEXT := $(value TEXT)
 demo: build ## Load real data, ask, kill -9, recover, measure; TEXT="..." embeds a question of yours and searches

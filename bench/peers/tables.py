@@ -9,6 +9,14 @@ from curves import LEVELS, Spread, speed_at, spread
 
 Report = dict[str, Any]
 
+TARGET_LEVELS = (0.95, 0.99)  # recalls of P01 and P02
+TEXT_SPEED_MIN = 1.5  # of P01: on text embeddings,
+OTHER_SPEED_MIN = 1.2  # and on data of other kinds
+ACTIVE_SPEED_MIN = 3.0
+BUILD_CPU_MAX = 0.5
+MEMORY_MAX = 1.5
+MEMORY_DIMENSION_MIN = 384  # below, ids and factors weigh more than the rows
+
 
 def raw_bytes(report: Report) -> float:
     return 4.0 * float(report["build"]["rows"] * report["dimension"])
@@ -31,8 +39,15 @@ def speed_ratio(ours: Report, theirs: Report, recall: float) -> Spread | None:
     return spread(ratios) if ratios and len(ratios) == len(pairs) else None
 
 
-def lines(reports: Sequence[Report], failures: dict[str, str]) -> Iterator[str]:
-    """Everything there is to say about one data set. Longbow's systems are those whose names begin with its own."""
+def verdict(good: bool) -> str:
+    return "PASS" if good else "MISS"
+
+
+def lines(reports: Sequence[Report], failures: dict[str, str], speed_min: float) -> Iterator[str]:
+    """Everything there is to say about one data set. Longbow's systems are those whose names begin with its own.
+
+    speed_min: of the sealed index, as a multiple of SymphonyQG's.
+    """
     ours = [report for report in reports if report["system"].startswith("longbow")]
     theirs = [report for report in reports if not report["system"].startswith("longbow")]
     yield from speed_lines(reports)
@@ -42,6 +57,38 @@ def lines(reports: Sequence[Report], failures: dict[str, str]) -> Iterator[str]:
         yield from ratio_lines(report, theirs)
     for report in ours:
         yield from loss_lines(report, theirs)
+    yield from target_lines({report["system"]: report for report in reports}, speed_min)
+
+
+def target_lines(reports: dict[str, Report], speed_min: float) -> Iterator[str]:
+    """P01 to P04, each against all variants of the rival that took part."""
+    yield ""
+    yield f"  {'targets':<58}{'measured':>22}"
+    rivals = [name for name in reports if name.startswith("symphonyqg")]
+    hnswlib = reports.get("hnswlib")
+    for name in (name for name in reports if name.startswith("longbow")):
+        ours = reports[name]
+        is_sealed = name.startswith("longbow-sealed")
+        for recall in TARGET_LEVELS:
+            for rival in rivals if is_sealed else []:
+                ratio = speed_ratio(ours, reports[rival], recall)
+                yield from target_line(f"P01 {name} ÷ {rival} at {recall:g}", ratio, speed_min)
+            if hnswlib and name == "longbow-active":
+                ratio = speed_ratio(ours, hnswlib, recall)
+                yield from target_line(f"P02 {name} ÷ hnswlib at {recall:g}", ratio, ACTIVE_SPEED_MIN)
+        if is_sealed and hnswlib:
+            share = ours["build"]["cpu_s"] / hnswlib["build"]["cpu_s"]
+            text = f"P03 {name}: build CPU ÷ hnswlib"
+            yield f"  {text:<58}{share:>22.2f}  {verdict(share <= BUILD_CPU_MAX)} (at most {BUILD_CPU_MAX:g})"
+        if is_sealed and ours["dimension"] >= MEMORY_DIMENSION_MIN:
+            share, text = memory(ours), f"P04 {name}: memory x raw float32"
+            yield f"  {text:<58}{share:>22.2f}  {verdict(share <= MEMORY_MAX)} (at most {MEMORY_MAX:g})"
+
+
+def target_line(text: str, ratio: Spread | None, least: float) -> Iterator[str]:
+    shown = f"{ratio.median:.2f} [{ratio.low:.2f}-{ratio.high:.2f}]" if ratio else "-"
+    good = ratio is not None and ratio.median >= least
+    yield f"  {text:<58}{shown:>22}  {verdict(good)} (at least {least:g})"
 
 
 def speed_lines(reports: Sequence[Report]) -> Iterator[str]:

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
-#include <optional>
+#include <span>
 
 #include "base/limits.h"
 #include "cli/build_subject.h"
@@ -23,10 +23,8 @@ constexpr double kRecallEnd = 0.9995;  // a sweep that nobody prescribed goes no
 
 struct Data {
   Matrix<float> queries;
-  std::optional<RowMask> mask;
+  std::vector<std::unique_ptr<const RowMask>> masks;  // one for each filter, null where all rows pass; at least one
   std::shared_ptr<const index::VectorRows> rows;
-
-  const RowMask* mask_or_null() const { return mask ? &*mask : nullptr; }
 };
 
 Result<Data> ReadData(const BenchOptions& options, FileSystem& fs, const kernels::Kernels& kernels) {
@@ -48,8 +46,15 @@ Result<Data> ReadData(const BenchOptions& options, FileSystem& fs, const kernels
     return InvalidArgument(options.base_path + ": holds " + std::to_string(*large) +
                            ", which float16 cannot: --dtype f32");
   }
-  if (!options.filter.empty()) {
-    LB_ASSIGN(data.mask, MakeMask(fs, options.filter, base));
+  for (const FilterSpec& filter : options.filters) {
+    data.masks.emplace_back();
+    if (!filter.rows.empty()) {
+      LB_ASSIGN(RowMask mask, MakeMask(fs, filter.rows, base));
+      data.masks.back() = std::make_unique<const RowMask>(std::move(mask));
+    }
+  }
+  if (data.masks.empty()) {
+    data.masks.emplace_back();
   }
   LB_ASSIGN(std::shared_ptr<index::VectorRows> rows,
             index::VectorRows::Create(static_cast<uint32_t>(base.columns), static_cast<uint32_t>(base.rows),
@@ -60,14 +65,14 @@ Result<Data> ReadData(const BenchOptions& options, FileSystem& fs, const kernels
   return data;
 }
 
-Result<ExactAnswers> AnswersOf(const BenchOptions& options, FileSystem& fs, const Data& data) {
-  if (options.truth_path.empty()) {
+Result<ExactAnswers> AnswersOf(const BenchOptions& options, FileSystem& fs, const Data& data, const RowMask* mask) {
+  const bool is_of_file = data.masks.size() == 1 || mask == nullptr;  // a file has the answers of one filter
+  if (options.truth_path.empty() || !is_of_file) {
     std::fprintf(stderr, "computing the exact answers\n");
-    return FindExactAnswers(*data.rows, data.queries, options.k, data.mask_or_null(), options.threads);
+    return FindExactAnswers(*data.rows, data.queries, options.k, mask, options.threads);
   }
   LB_ASSIGN(const Matrix<int64_t> file, ReadNpyIds(fs, options.truth_path));
-  return TakeExactAnswers(file, options.truth_path, data.queries.rows, options.k, data.rows->capacity(),
-                          data.mask_or_null());
+  return TakeExactAnswers(file, options.truth_path, data.queries.rows, options.k, data.rows->capacity(), mask);
 }
 
 Status WaitForStep(const BenchOptions& options) {
@@ -84,30 +89,55 @@ Status WaitForStep(const BenchOptions& options) {
   return {};
 }
 
-// The first run finds out where a sweep of its own ends; the others measure the same parameters.
-Status MeasureRuns(const BenchOptions& options, const SearchRun& run, BenchReport* report) {
-  std::vector<uint32_t> efs = options.recall_targets.empty() ? options.efs : std::vector<uint32_t>();
-  for (uint32_t r = 0; r < options.runs; ++r) {
-    LB_TRY(WaitForStep(options));
-    std::vector<CurvePoint> curve;
-    for (const double target : options.recall_targets) {
-      LB_TRY(run.subject->SetRecallTarget(target));
-      LB_ASSIGN(CurvePoint point, MeasureSearch(run, options.k));
+// What has been measured of one filter so far.
+struct FilterState {
+  const SearchRun* run = nullptr;
+  FilterRuns* runs = nullptr;
+  size_t points = SIZE_MAX;  // of a curve; known when the first one has ended
+
+  bool is_done() const { return runs->runs.back().size() >= points; }
+};
+
+// The first run finds out where a sweep of its own ends; the others measure the same parameters. All filters are
+// measured at one parameter before the next, so that a busy minute of the machine hits all of them alike.
+Status MeasureRun(const BenchOptions& options, std::span<FilterState> filters) {
+  for (FilterState& filter : filters) {
+    filter.runs->runs.emplace_back();
+  }
+  for (const double target : options.recall_targets) {
+    LB_TRY(filters.front().run->subject->SetRecallTarget(target));
+    for (const FilterState& filter : filters) {
+      LB_ASSIGN(CurvePoint point, MeasureSearch(*filter.run, options.k));
       point.recall_target = target;
-      curve.push_back(point);
+      filter.runs->runs.back().push_back(point);
     }
-    for (const uint32_t ef : efs) {
-      LB_ASSIGN(const CurvePoint point, MeasureSearch(run, ef));
+  }
+  const bool sweeps = options.recall_targets.empty();
+  for (const uint32_t ef : sweeps ? options.efs : std::vector<uint32_t>()) {
+    for (FilterState& filter : filters) {
+      if (filter.is_done()) {
+        continue;
+      }
+      LB_ASSIGN(const CurvePoint point, MeasureSearch(*filter.run, ef));
+      std::vector<CurvePoint>& curve = filter.runs->runs.back();
       curve.push_back(point);
-      if (!options.efs_given && r == 0 && point.recall >= kRecallEnd) {
-        break;
+      if (!options.efs_given && filter.runs->runs.size() == 1 && point.recall >= kRecallEnd) {
+        filter.points = curve.size();
       }
     }
-    if (!efs.empty()) {
-      efs.resize(curve.size());
-    }
+  }
+  return {};
+}
+
+Status MeasureRuns(const BenchOptions& options, std::span<const SearchRun> searches, BenchReport* report) {
+  std::vector<FilterState> filters;
+  for (size_t i = 0; i < searches.size(); ++i) {
+    filters.push_back({&searches[i], &report->filters[i]});
+  }
+  for (uint32_t r = 0; r < options.runs; ++r) {
+    LB_TRY(WaitForStep(options));
+    LB_TRY(MeasureRun(options, filters));
     std::fprintf(stderr, "run %u of %u done\n", r + 1, options.runs);
-    report->runs.push_back(std::move(curve));
   }
   return {};
 }
@@ -118,26 +148,38 @@ Result<BenchReport> BenchIndex(const BenchOptions& options, FileSystem& fs, cons
   LB_ASSIGN(const Data data, ReadData(options, fs, kernels));
   BenchReport report{.rows = data.rows->capacity(),
                      .dimension = data.rows->dimension(),
-                     .queries = static_cast<uint32_t>(data.queries.rows),
-                     .passing = data.mask ? data.mask->passing : data.rows->capacity()};
+                     .queries = static_cast<uint32_t>(data.queries.rows)};
   if (options.churn) {
     LB_TRY(RunChurn(options, *data.rows, data.queries, kernels, &report));
     return report;
   }
-  LB_ASSIGN(const ExactAnswers answers, AnswersOf(options, fs, data));
+  std::vector<ExactAnswers> answers;
+  std::vector<SubjectFilter> columns;
+  for (size_t i = 0; i < data.masks.size(); ++i) {
+    const RowMask* const mask = data.masks[i].get();
+    LB_ASSIGN(answers.emplace_back(), AnswersOf(options, fs, data, mask));
+    report.filters.push_back({.spec = options.filters.empty() ? "" : options.filters[i].text,
+                              .passing = mask == nullptr ? report.rows : mask->passing});
+    if (mask != nullptr) {
+      columns.push_back({mask, options.filters[i].column});
+    }
+  }
   LB_ASSIGN(const std::unique_ptr<Subject> subject,
-            MakeSubject(SubjectOptionsOf(options, report.dimension, report.rows, data.mask_or_null()), kernels));
+            MakeSubject(SubjectOptionsOf(options, report.dimension, report.rows, std::move(columns)), kernels));
   LB_ASSIGN(report.build, BuildMeasured(*subject, data.rows->data(), report.rows));
   std::fprintf(stderr, "built: %.1f s CPU\n", report.build.cpu_s);
-  const SearchRun run{.subject = subject.get(),
-                      .queries = &data.queries,
-                      .answers = &answers,
-                      .mask = data.mask_or_null(),
-                      .k = options.k,
-                      .exact_distances = options.exact_distances,
-                      .threads = options.threads,
-                      .seconds_min = options.seconds_min};
-  LB_TRY(MeasureRuns(options, run, &report));
+  std::vector<SearchRun> searches;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    searches.push_back({.subject = subject.get(),
+                        .queries = &data.queries,
+                        .answers = &answers[i],
+                        .mask = data.masks[i].get(),
+                        .k = options.k,
+                        .exact_distances = options.exact_distances,
+                        .threads = options.threads,
+                        .seconds_min = options.seconds_min});
+  }
+  LB_TRY(MeasureRuns(options, searches, &report));
   return report;
 }
 

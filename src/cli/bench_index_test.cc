@@ -85,13 +85,13 @@ TEST_F(BenchIndexTest, FlatIsExactAndTheReportSaysSo) {
 TEST_F(BenchIndexTest, TheSweepEndsWithRecallAndThreadsAgree) {
   const auto exact = BenchIndex(Options({"--state=flat"}), fs_, *kernels_);
   ASSERT_TRUE(exact.ok()) << exact.status().ToString();
-  EXPECT_EQ(exact->runs.front().size(), 1u);
+  EXPECT_EQ(exact->runs().front().size(), 1u);
   for (const char* threads : {"--threads=1", "--threads=2"}) {
     const auto report = BenchIndex(Options({threads}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
-    const auto& curve = report->runs.front();
+    const auto& curve = report->runs().front();
     EXPECT_GE(curve.back().recall, 0.99);
-    EXPECT_EQ(report->runs[1].size(), curve.size());
+    EXPECT_EQ(report->runs()[1].size(), curve.size());
     EXPECT_GT(report->build.bytes, 0u);
   }
 }
@@ -100,9 +100,9 @@ TEST_F(BenchIndexTest, AnswersUnderAFilterAreAmongTheRowsThatPass) {
   for (const char* filter : {"--filter=random:0.1", "--filter=correlated:0.2", "--filter=range:0.004"}) {
     const auto report = BenchIndex(Options({filter, "--state=flat", "--ef=10"}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
-    EXPECT_LT(report->passing, 500u);
-    EXPECT_EQ(report->runs.front().front().recall, 1.0);  // also where fewer than k rows pass
-    EXPECT_EQ(report->runs.front().front().short_answers, 0u);
+    EXPECT_LT(report->filters.front().passing, 500u);
+    EXPECT_EQ(report->runs().front().front().recall, 1.0);  // also where fewer than k rows pass
+    EXPECT_EQ(report->runs().front().front().short_answers, 0u);
   }
 }
 
@@ -110,7 +110,7 @@ TEST_F(BenchIndexTest, Float16TakesHalfTheMemory) {
   for (const char* state : {"--state=flat", "--state=active", "--state=sealed", "--state=lean", "--state=engine"}) {
     const auto report = BenchIndex(Options({state, "--dtype=f16", "--ef=200", "--runs=1"}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
-    EXPECT_GT(report->runs.front().front().recall, 0.97) << state;  // rounding swaps near ties
+    EXPECT_GT(report->runs().front().front().recall, 0.97) << state;  // rounding swaps near ties
   }
   const auto report = BenchIndex(Options({"--state=flat", "--dtype=f16", "--ef=10", "--runs=1"}), fs_, *kernels_);
   EXPECT_EQ(report->build.bytes, 2000 * kDimension * 2);
@@ -120,8 +120,8 @@ TEST_F(BenchIndexTest, GraphsFindWhatIsNear) {
   for (const char* state : {"--state=active", "--state=sealed", "--state=lean"}) {
     const auto report = BenchIndex(Options({state, "--ef=200", "--runs=1"}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
-    EXPECT_GT(report->runs.front().front().recall, 0.98) << state;
-    EXPECT_EQ(report->runs.front().front().short_answers, 0u) << state;
+    EXPECT_GT(report->runs().front().front().recall, 0.98) << state;
+    EXPECT_EQ(report->runs().front().front().short_answers, 0u) << state;
   }
   const auto exact = BenchIndex(Options({"--ef=200", "--runs=1"}), fs_, *kernels_);
   const auto codes = BenchIndex(Options({"--ef=200", "--runs=1", "--distances=codes"}), fs_, *kernels_);
@@ -133,9 +133,29 @@ TEST_F(BenchIndexTest, TheEngineAnswersAsItServes) {
   for (const char* filter : {"--filter=random:0.5", "--filter=random:0.1", "--filter=correlated:0.003"}) {
     const auto report = BenchIndex(Options({filter, "--state=engine", "--ef=100", "--runs=1"}), fs_, *kernels_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
-    EXPECT_GT(report->runs.front().front().recall, 0.95) << filter;
-    EXPECT_EQ(report->runs.front().front().short_answers, 0u) << filter;
+    EXPECT_GT(report->runs().front().front().recall, 0.95) << filter;
+    EXPECT_EQ(report->runs().front().front().short_answers, 0u) << filter;
   }
+}
+
+TEST_F(BenchIndexTest, SeveralFiltersAreMeasuredOnOneIndex) {
+  const BenchOptions options = Options(
+      {"--filter=none,random:0.5,random:0.1@bool,range:0.1@text,random:0.3@number", "--state=engine", "--ef=100"});
+  const auto report = BenchIndex(options, fs_, *kernels_);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  ASSERT_EQ(report->filters.size(), 5u);
+  const std::vector<uint32_t> passing = {2000, 1000, 200, 200, 600};
+  for (size_t i = 0; i < passing.size(); ++i) {
+    const FilterRuns& filter = report->filters[i];
+    EXPECT_EQ(filter.passing, passing[i]) << filter.spec;
+    ASSERT_EQ(filter.runs.size(), 2u);
+    EXPECT_GT(filter.runs[0].front().recall, 0.95) << filter.spec;
+    EXPECT_EQ(filter.runs[0].front().short_answers, 0u) << filter.spec;
+  }
+  const auto json = nlohmann::json::parse(ReportAsJson(options, *report, *kernels_));
+  EXPECT_EQ(json["filters"].size(), 5u);
+  EXPECT_EQ(json["filters"][3]["spec"], "range:0.1@text");
+  EXPECT_EQ(json["curve"], json["filters"][0]["curve"]);
 }
 
 class ChurnTest : public BenchIndexTest, public testing::WithParamInterface<const char*> {};
@@ -206,6 +226,9 @@ TEST(BenchOptions, WhatCannotBeIsRefused) {
   EXPECT_NE(refusal({"--state=active", "--churn=1x1", "--filter=random:0.1"}).find("--churn"), std::string::npos);
   EXPECT_NE(refusal({"--churn=1x1"}).find("takes no rows"), std::string::npos);
   EXPECT_NE(refusal({"--state=flat", "--distances=codes"}).find("--distances"), std::string::npos);
+  EXPECT_NE(refusal({"--filter=random:0.1,random:0.5"}).find("--state engine"), std::string::npos);
+  EXPECT_NE(refusal({"--filter=random:0.1@bool"}).find("--state engine"), std::string::npos);
+  EXPECT_NE(refusal({"--filter=random:0.1@blob", "--state=engine"}).find("@bool"), std::string::npos);
   EXPECT_NE(refusal({"--recall-target=1"}).find("--recall-target"), std::string::npos);
   EXPECT_NE(refusal({"--recall-target=0.4"}).find("--recall-target"), std::string::npos);
   EXPECT_NE(refusal({"--recall-target=0.9,x"}).find("--recall-target"), std::string::npos);

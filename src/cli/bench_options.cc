@@ -55,7 +55,9 @@ constexpr std::array kTable = {
     Option{.name = "filter",
            .default_text = "",
            .help =
-               "Rows that may be returned: random:0.1, range:0.1, correlated:0.1 or a .npy of bool, one for each row."},
+               "Rows that may be returned: random:0.1, range:0.1, correlated:0.1 or a .npy of bool, one for each row. "
+               "State engine: also @bool, @text or @number behind it for the column's type, and several with commas "
+               "between, none among them, which are measured in turns."},
     Option{.name = "churn",
            .default_text = "",
            .help = "RxP: R rounds that delete P % of the rows and insert as many from a part of the base held back."},
@@ -128,6 +130,14 @@ Result<std::vector<double>> ParseTargets(const std::string& text) {
   return targets;
 }
 
+Result<std::vector<FilterSpec>> ParseFilters(const std::string& text) {
+  std::vector<FilterSpec> filters;
+  for (const std::string& part : text.empty() ? std::vector<std::string>() : SplitAtCommas(text)) {
+    LB_ASSIGN(filters.emplace_back(), FilterSpec::Parse(part));
+  }
+  return filters;
+}
+
 Result<std::optional<ChurnPlan>> ParseChurn(const std::string& text) {
   if (text.empty()) {
     return std::optional<ChurnPlan>();
@@ -158,7 +168,13 @@ Status CheckCombination(const BenchOptions& options, const Config& config) {
   if (options.churn && is_sealed) {
     return InvalidArgument("flag --churn: a sealed index takes no rows; give --state active or engine");
   }
-  if (options.churn && !(options.filter.empty() && options.truth_path.empty())) {
+  const bool is_plain = options.filters.empty() ||
+                        (options.filters.size() == 1 && options.filters.front().column == FilterColumn::kInt8 &&
+                         !options.filters.front().rows.empty());
+  if (options.state != "engine" && !is_plain) {
+    return InvalidArgument("flag --filter: several filters, 'none' and types of columns are for --state engine");
+  }
+  if (options.churn && !(options.filters.empty() && options.truth_path.empty())) {
     return InvalidArgument(
         "flag --churn: cannot be combined with --filter or --gt; answers change from round to round");
   }
@@ -178,7 +194,7 @@ Result<BenchOptions> ParseBenchOptions(std::span<const std::string> arguments) {
   options.truth_path = config.String("gt");
   options.state = config.String("state");
   options.exact_distances = config.String("distances") == "exact";
-  options.filter = config.String("filter");
+  LB_ASSIGN(options.filters, ParseFilters(config.String("filter")));
   LB_ASSIGN(options.churn, ParseChurn(config.String("churn")));
   options.efs_given = !config.String("ef").empty();
   LB_ASSIGN(options.recall_targets, ParseTargets(config.String("recall_target")));

@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "base/status.h"
+#include "cli/row_mask.h"
 #include "model/element_type.h"
 #include "model/metric.h"
 
@@ -32,7 +33,7 @@ struct BenchOptions {
   uint32_t threads = 1;
   std::string state;
   bool exact_distances = true;
-  std::string filter;  // empty: none
+  std::vector<FilterSpec> filters;  // empty: none; several: measured in turns on one index
   std::optional<ChurnPlan> churn;
   std::vector<uint32_t> efs;           // ascending, each at least k
   std::vector<double> recall_targets;  // asked for in the place of efs, unless empty

@@ -50,9 +50,11 @@ Json PointsAsJson(const std::vector<CurvePoint>& curve) {
   return points;
 }
 
-std::optional<Spread> SpreadAt(const BenchReport& report, double recall, Speed speed) {
+using Runs = std::vector<std::vector<CurvePoint>>;
+
+std::optional<Spread> SpreadAt(const Runs& runs, double recall, Speed speed) {
   std::vector<double> values;
-  for (const auto& run : report.runs) {
+  for (const auto& run : runs) {
     const auto value = SpeedAtRecall(run, recall, speed);
     if (!value) {
       return std::nullopt;
@@ -66,14 +68,34 @@ Json SpreadAsJson(const std::optional<Spread>& spread) {
   return spread ? Json{{"median", spread->median}, {"min", spread->min}, {"max", spread->max}} : Json();
 }
 
-Json AtRecallAsJson(const BenchReport& report) {
+Json AtRecallAsJson(const Runs& runs) {
   Json levels = Json::array();
   for (const double recall : kRecallLevels) {
     levels.push_back({{"recall", recall},
-                      {"qps_wall", SpreadAsJson(SpreadAt(report, recall, Speed::kWall))},
-                      {"qps_cpu", SpreadAsJson(SpreadAt(report, recall, Speed::kCpu))}});
+                      {"qps_wall", SpreadAsJson(SpreadAt(runs, recall, Speed::kWall))},
+                      {"qps_cpu", SpreadAsJson(SpreadAt(runs, recall, Speed::kCpu))}});
   }
   return levels;
+}
+
+Json RunsAsJson(const Runs& runs) {
+  Json json = Json::array();
+  for (const auto& run : runs) {
+    json.push_back({{"curve", PointsAsJson(run)}});
+  }
+  return json;
+}
+
+Json FiltersAsJson(const std::vector<FilterRuns>& filters) {
+  Json json = Json::array();
+  for (const FilterRuns& filter : filters) {
+    json.push_back({{"spec", filter.spec},
+                    {"passing", filter.passing},
+                    {"curve", PointsAsJson(MedianCurve(filter.runs))},
+                    {"at_recall", AtRecallAsJson(filter.runs)},
+                    {"runs", RunsAsJson(filter.runs)}});
+  }
+  return json;
 }
 
 Json ChurnAsJson(const BenchReport& report) {
@@ -105,19 +127,19 @@ Json ChurnAsJson(const BenchReport& report) {
   *text += line;
 }
 
-void AppendCurve(const BenchReport& report, std::string* text) {
-  const bool by_target = !report.runs.empty() && report.runs.front().front().recall_target > 0;
+void AppendCurve(const Runs& runs, std::string* text) {
+  const bool by_target = !runs.empty() && runs.front().front().recall_target > 0;
   Append(text, "\n%8s %9s %11s %11s %9s %9s %6s\n", by_target ? "target" : "ef", "recall", "QPS wall", "QPS CPU",
          "p50 us", "p99 us", "short");
-  for (const CurvePoint& p : MedianCurve(report.runs)) {
+  for (const CurvePoint& p : MedianCurve(runs)) {
     Append(text, "%8.*f %9.4f %11.0f %11.0f %9.1f %9.1f %6llu\n", by_target ? 3 : 0,
            by_target ? p.recall_target : p.param, p.recall, p.qps_wall, p.qps_cpu, p.p50_us, p.p99_us,
            static_cast<unsigned long long>(p.short_answers));
   }
   Append(text, "\nat recall      QPS wall [min - max]              QPS CPU [min - max]\n");
   for (const double recall : kRecallLevels) {
-    const auto wall = SpreadAt(report, recall, Speed::kWall);
-    const auto cpu = SpreadAt(report, recall, Speed::kCpu);
+    const auto wall = SpreadAt(runs, recall, Speed::kWall);
+    const auto cpu = SpreadAt(runs, recall, Speed::kCpu);
     if (!wall || !cpu) {
       Append(text, "   %5.3f   not reached\n", recall);
       continue;
@@ -162,8 +184,10 @@ std::vector<CurvePoint> MedianCurve(const std::vector<std::vector<CurvePoint>>& 
 }
 
 std::string ReportAsJson(const BenchOptions& options, const BenchReport& report, const kernels::Kernels& kernels) {
+  const Runs runs = options.churn ? Runs() : report.runs();
   Json json = {{"format", kFormat},
                {"system", "longbow-" + options.state},
+               {"distances", options.exact_distances ? "exact" : "codes"},
                {"dataset", options.dataset},
                {"metric", options.metric_word},
                {"k", options.k},
@@ -179,15 +203,14 @@ std::string ReportAsJson(const BenchOptions& options, const BenchReport& report,
                  {"cpu_s", report.build.cpu_s},
                  {"bytes", report.build.bytes},
                  {"resident_bytes", report.build.resident_bytes}}},
-               {"curve", PointsAsJson(MedianCurve(report.runs))},
-               {"at_recall", AtRecallAsJson(report)}};
-  Json runs = Json::array();
-  for (const auto& run : report.runs) {
-    runs.push_back({{"curve", PointsAsJson(run)}});
+               {"curve", PointsAsJson(MedianCurve(runs))},
+               {"at_recall", AtRecallAsJson(runs)},
+               {"runs", RunsAsJson(runs)}};
+  if (options.filters.size() == 1) {
+    json["filter"] = {{"spec", report.filters.front().spec}, {"passing", report.filters.front().passing}};
   }
-  json["runs"] = runs;
-  if (!options.filter.empty()) {
-    json["filter"] = {{"spec", options.filter}, {"passing", report.passing}};
+  if (options.filters.size() > 1) {
+    json["filters"] = FiltersAsJson(report.filters);
   }
   if (options.churn) {
     json["churn"] = ChurnAsJson(report);
@@ -200,16 +223,17 @@ std::string ReportAsTable(const BenchOptions& options, const BenchReport& report
   Append(&text, "%s: %u x %u, %s, %u queries, k = %u, %u thread%s, state %s\n", options.dataset.c_str(), report.rows,
          report.dimension, options.metric_word.c_str(), report.queries, options.k, options.threads,
          options.threads == 1 ? "" : "s", options.state.c_str());
-  if (!options.filter.empty()) {
-    Append(&text, "filter %s: %u rows pass\n", options.filter.c_str(), report.passing);
-  }
   const double raw_bytes = static_cast<double>(report.build.rows) * report.dimension * sizeof(float);
   Append(&text, "build: %.2f s CPU, %.2f s, %.1f MB = %.2f x raw float32\n", report.build.cpu_s, report.build.wall_s,
          static_cast<double>(report.build.bytes) / 1e6, static_cast<double>(report.build.bytes) / raw_bytes);
   if (options.churn) {
     AppendChurn(report, &text);
-  } else {
-    AppendCurve(report, &text);
+  }
+  for (const FilterRuns& filter : report.filters) {
+    if (!filter.spec.empty()) {
+      Append(&text, "\nfilter %s: %u rows pass\n", filter.spec.c_str(), filter.passing);
+    }
+    AppendCurve(filter.runs, &text);
   }
   return text;
 }

@@ -29,15 +29,23 @@ struct ChurnRound {
   std::vector<CurvePoint> fresh_curve;  // an index just built of the rows that live now
 };
 
+// What was measured of one filter.
+struct FilterRuns {
+  std::string spec;                           // as given; empty: no filter was
+  uint32_t passing = 0;                       // rows
+  std::vector<std::vector<CurvePoint>> runs;  // each with the same parameters
+};
+
 struct BenchReport {
   uint32_t rows = 0;
   uint32_t dimension = 0;
   uint32_t queries = 0;
-  uint32_t passing = 0;  // rows that pass the filter
   BuildFigures build;
-  std::vector<std::vector<CurvePoint>> runs;  // each with the same parameters
+  std::vector<FilterRuns> filters;  // one at least, unless under change
   std::vector<ChurnRound> churn;
   uint32_t churned_rows = 0;  // replaced in each round
+
+  const std::vector<std::vector<CurvePoint>>& runs() const { return filters.front().runs; }
 };
 
 // The points of all runs, one for each parameter: medians.

@@ -10,7 +10,7 @@
 namespace longbow::cli {
 
 SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension, uint32_t capacity,
-                                const RowMask* mask) {
+                                std::vector<SubjectFilter> filters) {
   return {.state = options.state,
           .dimension = dimension,
           .capacity = capacity,
@@ -18,7 +18,7 @@ SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension,
           .type = options.type,
           .threads = options.threads,
           .exact_distances = options.exact_distances,
-          .mask = mask};
+          .filters = std::move(filters)};
 }
 
 Result<BuildFigures> BuildMeasured(Subject& subject, const float* rows, uint32_t count) {

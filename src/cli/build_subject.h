@@ -9,7 +9,7 @@
 namespace longbow::cli {
 
 SubjectOptions SubjectOptionsOf(const BenchOptions& options, uint32_t dimension, uint32_t capacity,
-                                const RowMask* mask);
+                                std::vector<SubjectFilter> filters);
 
 // subject.Build with its time, CPU time and memory. rows: [count, dimension].
 Result<BuildFigures> BuildMeasured(Subject& subject, const float* rows, uint32_t count);

@@ -31,8 +31,7 @@ class Churn {
                              std::to_string(living) + " that can live at once, " + std::to_string(plan.percent) +
                              " % is no row");
     }
-    LB_ASSIGN(subject_,
-              MakeSubject(SubjectOptionsOf(options_, rows_.dimension(), rows_.capacity(), nullptr), kernels_));
+    LB_ASSIGN(subject_, MakeSubject(SubjectOptionsOf(options_, rows_.dimension(), rows_.capacity(), {}), kernels_));
     LB_ASSIGN(report_->build, BuildMeasured(*subject_, rows_.data(), living));
     base_rows_.resize(living);
     std::iota(base_rows_.begin(), base_rows_.end(), 0);
@@ -94,7 +93,7 @@ class Churn {
       compact.insert(compact.end(), rows_.row(row), rows_.row(row) + rows_.dimension());
     }
     LB_ASSIGN(std::unique_ptr<Subject> fresh,
-              MakeSubject(SubjectOptionsOf(options_, rows_.dimension(), count, nullptr), kernels_));
+              MakeSubject(SubjectOptionsOf(options_, rows_.dimension(), count, {}), kernels_));
     LB_TRY(fresh->Build(compact.data(), count));
     return fresh;
   }

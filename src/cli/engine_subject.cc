@@ -3,8 +3,10 @@
 #include <arrow/api.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/limits.h"
+#include "base/random.h"
 #include "cli/parallel.h"
 #include "engine/search.h"
 #include "engine/shard.h"
@@ -16,6 +18,25 @@ namespace {
 constexpr uint32_t kBatchRows = 8192;
 
 Status FromArrow(const arrow::Status& status) { return ResourceExhausted(status.ToString()); }
+
+std::string NameOf(size_t filter) { return "filter" + std::to_string(filter); }
+
+// In six digits, as it is written into a predicate.
+double ShareOf(const RowMask& mask) { return std::round(1e6 * mask.passing / mask.rows) / 1e6; }
+
+std::shared_ptr<arrow::DataType> TypeOf(FilterColumn column) {
+  switch (column) {
+    case FilterColumn::kInt8:
+      return arrow::int8();
+    case FilterColumn::kBool:
+      return arrow::boolean();
+    case FilterColumn::kText:
+      return arrow::utf8();
+    case FilterColumn::kNumber:
+      break;
+  }
+  return arrow::float64();
+}
 
 class EngineSubject final : public Subject {
  public:
@@ -45,8 +66,11 @@ class EngineSubject final : public Subject {
     } else {
       request.ef = options.ef;
     }
-    if (options.filter.passing != nullptr) {
-      request.filter = {Predicate::Op::kEq, "passes", {"1"}, {}};
+    const uint64_t* const passing = options.filter.passing;
+    for (size_t i = 0; passing != nullptr && i < options_.filters.size(); ++i) {
+      if (options_.filters[i].mask->words.data() == passing) {
+        request.filter = PredicateOf(i);
+      }
     }
     LB_ASSIGN(const std::vector<engine::QueryResult> results, engine::Search(*shard_.Pin(), request, {}, nullptr));
     std::vector<index::Neighbor> neighbors;
@@ -83,36 +107,82 @@ class EngineSubject final : public Subject {
     return unreachable;
   }
 
-  void FinishBackgroundWork() override {
+  bool FinishBackgroundWork() override {
+    bool did_something = false;
     const std::shared_ptr<const engine::View> view = shard_.Pin();
     for (const engine::SegmentView& segment : view->segments) {
       while (segment.segment->graph().Maintain(segment.rows)) {
+        did_something = true;
       }
       while (segment.segment->filters().BuildSome(*view->schema, segment.chunks, &segment.segment->vectors())) {
+        did_something = true;
       }
     }
+    return did_something;
   }
 
  private:
   Status Append(const float* rows, uint32_t count) {
     LB_ASSIGN(const std::shared_ptr<arrow::Array> elements,
               ElementsOf(rows, static_cast<size_t>(count) * options_.dimension));
-    arrow::Int8Builder passes;
+    std::vector<std::shared_ptr<arrow::Array>> columns;
+    const auto vectors = std::make_shared<arrow::FixedSizeListArray>(columns_->field(0)->type(), count, elements);
+    columns.push_back(vectors);
+    for (const SubjectFilter& filter : options_.filters) {
+      LB_ASSIGN(columns.emplace_back(), ValuesOf(filter, count));
+    }
+    LB_TRY(shard_.ApplyRows(arrow::RecordBatch::Make(columns_, count, columns), LogIndex{++version_}));
+    rows_ += count;
+    return {};
+  }
+
+  // Of the next `count` rows.
+  Result<std::shared_ptr<arrow::Array>> ValuesOf(const SubjectFilter& filter, uint32_t count) {
+    switch (filter.column) {
+      case FilterColumn::kInt8:
+        return FillColumn<arrow::Int8Builder>(filter, count, [](bool passes) { return passes ? 1 : 0; });
+      case FilterColumn::kBool:
+        return FillColumn<arrow::BooleanBuilder>(filter, count, [](bool passes) { return passes; });
+      case FilterColumn::kText:
+        return FillColumn<arrow::StringBuilder>(filter, count, [](bool passes) { return passes ? "yes" : "no"; });
+      case FilterColumn::kNumber:
+        break;
+    }
+    const double share = ShareOf(*filter.mask);
+    return FillColumn<arrow::DoubleBuilder>(filter, count, [&](bool passes) {
+      return passes ? share * random_.Fraction() : share + (1 - share) * random_.Fraction();
+    });
+  }
+
+  template <typename Builder, typename ValueOf>
+  Result<std::shared_ptr<arrow::Array>> FillColumn(const SubjectFilter& filter, uint32_t count,
+                                                   const ValueOf& value_of) const {
+    Builder builder;
     for (uint32_t i = 0; i < count; ++i) {
       const size_t row = rows_ + i;
-      const bool passing = options_.mask == nullptr || (row < options_.mask->rows && options_.mask->Contains(row));
-      if (arrow::Status status = passes.Append(passing ? 1 : 0); !status.ok()) {
+      const bool passes = row < filter.mask->rows && filter.mask->Contains(row);
+      if (arrow::Status status = builder.Append(value_of(passes)); !status.ok()) {
         return FromArrow(status);
       }
     }
-    const auto passing = passes.Finish();
-    if (!passing.ok()) {
-      return FromArrow(passing.status());
+    const auto values = builder.Finish();
+    return values.ok() ? Result<std::shared_ptr<arrow::Array>>(*values) : FromArrow(values.status());
+  }
+
+  Predicate PredicateOf(size_t filter) const {
+    const FilterColumn column = options_.filters[filter].column;
+    const std::string name = NameOf(filter);
+    switch (column) {
+      case FilterColumn::kInt8:
+        return {Predicate::Op::kEq, name, {"1"}, {}};
+      case FilterColumn::kBool:
+        return {Predicate::Op::kEq, name, {"true"}, {}};
+      case FilterColumn::kText:
+        return {Predicate::Op::kEq, name, {"yes"}, {}};
+      case FilterColumn::kNumber:
+        break;
     }
-    const auto vectors = std::make_shared<arrow::FixedSizeListArray>(columns_->field(0)->type(), count, elements);
-    LB_TRY(shard_.ApplyRows(arrow::RecordBatch::Make(columns_, count, {vectors, *passing}), LogIndex{++version_}));
-    rows_ += count;
-    return {};
+    return {Predicate::Op::kLt, name, {std::to_string(ShareOf(*options_.filters[filter].mask))}, {}};
   }
 
   Result<std::shared_ptr<arrow::Array>> ElementsOf(const float* values, size_t n) const {
@@ -148,6 +218,7 @@ class EngineSubject final : public Subject {
   const SubjectOptions options_;
   const std::shared_ptr<arrow::Schema> columns_;
   engine::Shard shard_;
+  Random random_{1};  // of values that a filter cuts in two
   double recall_target_ = 0;
   uint64_t version_ = 0;
   uint32_t rows_ = 0;
@@ -157,10 +228,13 @@ class EngineSubject final : public Subject {
 
 Result<std::unique_ptr<Subject>> MakeEngineSubject(const SubjectOptions& options, const kernels::Kernels& kernels) {
   const auto type = options.type == ElementType::kFloat32 ? arrow::float32() : arrow::float16();
+  arrow::FieldVector fields{
+      arrow::field("vector", arrow::fixed_size_list(type, static_cast<int32_t>(options.dimension)))};
+  for (size_t i = 0; i < options.filters.size(); ++i) {
+    fields.push_back(arrow::field(NameOf(i), TypeOf(options.filters[i].column)));
+  }
   const auto columns =
-      arrow::schema({arrow::field("vector", arrow::fixed_size_list(type, static_cast<int32_t>(options.dimension))),
-                     arrow::field("passes", arrow::int8())},
-                    arrow::key_value_metadata({"longbow.metric"}, {std::string(MetricName(options.metric))}));
+      arrow::schema(fields, arrow::key_value_metadata({"longbow.metric"}, {std::string(MetricName(options.metric))}));
   LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromArrow(columns));
   return std::unique_ptr<Subject>(std::make_unique<EngineSubject>(options, std::move(schema), kernels));
 }

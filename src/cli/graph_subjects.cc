@@ -56,17 +56,19 @@ class ActiveSubject : public FlatSubject {
   uint32_t CountUnreachable() const override { return graph_->CountUnreachableRows(); }
 
   // What the repair agent does after deletes: lists forget the dead, islands are linked again.
-  void FinishBackgroundWork() override {
+  bool FinishBackgroundWork() override {
     std::vector<uint64_t> dead(options_.capacity / 64 + 1);
     for (index::LocalId id = 0; id < count_; ++id) {
       const bool is_dead = deleted_at_[id].load(std::memory_order_relaxed) != 0;
       dead[id >> 6] |= static_cast<uint64_t>(is_dead) << (id & 63);
     }
-    if (std::ranges::any_of(dead, [](uint64_t word) { return word != 0; })) {
-      graph_->Unlink(dead.data(), 0, count_);
-      graph_->FreeRows(dead.data(), 0, count_);
-      graph_->Repair();
+    if (std::ranges::all_of(dead, [](uint64_t word) { return word == 0; })) {
+      return false;
     }
+    graph_->Unlink(dead.data(), 0, count_);
+    graph_->FreeRows(dead.data(), 0, count_);
+    graph_->Repair();
+    return true;
   }
 
  protected:
@@ -131,7 +133,7 @@ class SealedSubject final : public ActiveSubject {
 
   Result<index::LocalId> Insert(const float*) override { return Unimplemented("a sealed index takes no more rows"); }
   uint32_t CountUnreachable() const override { return 0; }
-  void FinishBackgroundWork() override {}
+  bool FinishBackgroundWork() override { return false; }
 
  private:
   std::unique_ptr<Graph> sealed_;

@@ -39,6 +39,26 @@ Status Unknown(const std::string& spec) {
 
 }  // namespace
 
+Result<FilterSpec> FilterSpec::Parse(const std::string& text) {
+  FilterSpec spec{.text = text, .rows = text == "none" ? "" : text};
+  const size_t at = text.rfind('@');
+  if (at == std::string::npos) {
+    return spec;
+  }
+  spec.rows = text.substr(0, at);
+  const std::string column = text.substr(at + 1);
+  if (column == "bool") {
+    spec.column = FilterColumn::kBool;
+  } else if (column == "text") {
+    spec.column = FilterColumn::kText;
+  } else if (column == "number") {
+    spec.column = FilterColumn::kNumber;
+  } else if (column != "int8") {
+    return InvalidArgument("filter '" + text + "': expected @int8, @bool, @text or @number behind the rows");
+  }
+  return spec;
+}
+
 RowMask EmptyMask(uint32_t rows) { return {std::vector<uint64_t>((rows + 63) / 64), rows, 0}; }
 
 void AddRow(RowMask& mask, size_t row) {

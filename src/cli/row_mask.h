@@ -19,6 +19,24 @@ struct RowMask {
   bool Contains(size_t row) const { return ((words[row >> 6] >> (row & 63)) & 1) != 0; }
 };
 
+// The column that a predicate is on, for rows that pass and those that do not.
+enum class FilterColumn {
+  kInt8,    // 1 and 0; = 1
+  kBool,    // true and false; = true
+  kText,    // "yes" and "no"; = "yes"
+  kNumber,  // float64 spread over [0, F) and [F, 1), F the share that passes; < F
+};
+
+// One filter as it is written on the command line: rows, or rows@column; "none" lets all pass.
+struct FilterSpec {
+  std::string text;  // as given
+  std::string rows;  // for MakeMask; empty: all pass
+  FilterColumn column = FilterColumn::kInt8;
+
+  // INVALID_ARGUMENT for a column type it does not know. What stands before it is for MakeMask to judge.
+  static Result<FilterSpec> Parse(const std::string& text);
+};
+
 // Of no row at first.
 RowMask EmptyMask(uint32_t rows);
 void AddRow(RowMask& mask, size_t row);

@@ -16,6 +16,12 @@
 
 namespace longbow::cli {
 
+// A predicate that searches may come with.
+struct SubjectFilter {
+  const RowMask* mask = nullptr;  // rows that pass; outlives the subject
+  FilterColumn column = FilterColumn::kInt8;
+};
+
 struct SubjectOptions {
   std::string state = "active";  // one of kSubjectStates
   uint32_t dimension = 0;
@@ -24,7 +30,7 @@ struct SubjectOptions {
   ElementType type = ElementType::kFloat32;  // that rows are kept in: this or kFloat16, which they are rounded to
   uint32_t threads = 1;                      // of Build
   bool exact_distances = true;               // of answers: from the rows; else, in sealed and lean, from codes
-  const RowMask* mask = nullptr;             // rows that filtered searches will let pass; outlives the subject
+  std::vector<SubjectFilter> filters;
 };
 
 // Words of --state. flat: exact scan. active: the graph that rows are inserted into and searched in at once. sealed:
@@ -40,8 +46,8 @@ class Subject {
 
   // Rows 0 to count - 1. rows: [count, dimension] float32, finite; copied.
   virtual Status Build(const float* rows, uint32_t count) = 0;
-  // At most options.k living rows that pass options.filter.passing (the words of SubjectOptions::mask, or null = all),
-  // nearest first. The rest of options.filter is the subject's own business.
+  // At most options.k living rows that pass options.filter.passing (the words of the mask of one of
+  // SubjectOptions::filters, or null = all), nearest first. The rest of options.filter is the subject's own business.
   virtual Result<std::vector<index::Neighbor>> Search(const float* query, index::SearchOptions options) const = 0;
   // Bytes of rows and index together, all in; 0 if it cannot tell.
   virtual uint64_t SizeBytes() const = 0;
@@ -55,8 +61,9 @@ class Subject {
   // Searches from now on ask for this recall and not for an ef, until a target of 0. The first call may take as long as
   // a server takes to learn how. UNIMPLEMENTED where an index knows no recall.
   virtual Status SetRecallTarget(double) { return Unimplemented("this index is exact: it takes no recall target"); }
-  // Does what a server would do behind the queries it has seen so far. Nothing else may run meanwhile.
-  virtual void FinishBackgroundWork() {}
+  // Does what a server would do behind the queries it has seen so far; false if there was nothing to do. Nothing else
+  // may run meanwhile.
+  virtual bool FinishBackgroundWork() { return false; }
 };
 
 // INVALID_ARGUMENT for an unknown state or options that the index refuses. `kernels` outlives the subject.
