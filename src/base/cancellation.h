@@ -40,4 +40,9 @@ class Cancellation {
   const std::optional<Clock::time_point> deadline_;
 };
 
+// Whether work that may have a cancellation (or null) is to end.
+inline bool IsCancelled(const Cancellation* cancellation) {
+  return cancellation != nullptr && !cancellation->Check().ok();
+}
+
 }  // namespace longbow

@@ -45,9 +45,7 @@ class EngineSubject final : public Subject {
         columns_(schema.columns),
         shard_(ShardId{1}, std::move(schema),
                {.rows_max = limits::kSegmentRowsMax,
-                .graph = {.seal = {.threads = options.threads},
-                          .rest = std::chrono::milliseconds(0),
-                          .look_period = std::chrono::milliseconds(0)},
+                .graph = {.rest = std::chrono::milliseconds(0), .look_period = std::chrono::milliseconds(0)},
                 .kernels = &kernels}) {}
 
   Status Build(const float* rows, uint32_t count) override {
@@ -111,7 +109,7 @@ class EngineSubject final : public Subject {
     bool did_something = false;
     const std::shared_ptr<const engine::View> view = shard_.Pin();
     for (const engine::SegmentView& segment : view->segments) {
-      while (segment.segment->graph().Maintain(segment.rows)) {
+      while (segment.segment->graph().Maintain(segment.rows, {.threads = options_.threads})) {
         did_something = true;
       }
       while (segment.segment->filters().BuildSome(*view->schema, segment.chunks, &segment.segment->vectors())) {

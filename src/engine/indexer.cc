@@ -13,12 +13,12 @@ constexpr std::chrono::seconds kRoomWaitMax{10};
 // Searches note which columns they filter on but wake nobody.
 constexpr std::chrono::milliseconds kFilterWorkPeriod{200};
 
-bool WorkOnGraph(SegmentGraph& graph, uint32_t published) {
+bool WorkOnGraph(SegmentGraph& graph, uint32_t published, const MaintainOptions& options) {
   const SegmentGraph::Work work = graph.ClaimWork(published);
   if (work.empty()) {
-    return graph.Maintain(published);
+    return graph.Maintain(published, options);
   }
-  graph.Link(work);
+  graph.Link(work, options.cancellation);
   return true;
 }
 
@@ -64,6 +64,7 @@ void Indexer::Stop() {
     std::lock_guard lock(mu_);
     stopping_ = true;
   }
+  cancellation_.Cancel();
   work_.notify_all();
   progress_.notify_all();
   for (std::thread& thread : threads_) {
@@ -79,31 +80,38 @@ void Indexer::Run() {
   std::unique_lock lock(mu_);
   while (!stopping_) {
     const uint64_t seen = wakes_;
+    const size_t idle = idle_;
     lock.unlock();
-    const bool worked = LinkSome();
+    const bool worked = LinkSome(1 + idle);
     lock.lock();
     if (worked) {
       progress_.notify_all();
     } else {
+      ++idle_;
       work_.wait_for(lock, kFilterWorkPeriod, [&] { return stopping_ || wakes_ != seen; });
+      --idle_;
     }
   }
 }
 
-// One piece of work of each collection; false if there was none.
-bool Indexer::LinkSome() {
+// One piece of work of each collection, with so many threads where several help; false if there was none.
+bool Indexer::LinkSome(size_t threads) {
   bool worked = false;
   for (const auto& collection : collections_()) {
+    if (cancellation_.cancelled()) {
+      break;
+    }
     const std::shared_ptr<const View> view = collection->shard.Pin();
     for (const SegmentView& segment : view->segments) {
-      if (segment.segment->has_graph() && WorkOnGraph(segment.segment->graph(), segment.rows)) {
+      if (segment.segment->has_graph() &&
+          WorkOnGraph(segment.segment->graph(), segment.rows, {threads, &cancellation_})) {
         worked = true;
         break;
       }
     }
     for (const SegmentView& segment : view->segments) {
       const index::VectorRows* vectors = segment.segment->searchable() ? &segment.segment->vectors() : nullptr;
-      worked = segment.segment->filters().BuildSome(*view->schema, segment.chunks, vectors) || worked;
+      worked = segment.segment->filters().BuildSome(*view->schema, segment.chunks, vectors, &cancellation_) || worked;
     }
   }
   return worked;

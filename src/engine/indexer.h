@@ -29,17 +29,20 @@ class Indexer {
   // CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds, whatever the deadline: the
   // thread that waits is one of few.
   Status WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation);
+  // Ends what is being done, be it half done, and waits for that: some tens of milliseconds.
   void Stop();
 
  private:
   void Run();
-  bool LinkSome();
+  bool LinkSome(size_t threads);
 
   const Source collections_;
   std::mutex mu_;
   std::condition_variable work_;      // rows were published
   std::condition_variable progress_;  // rows were linked
+  Cancellation cancellation_;         // of all work, by Stop
   uint64_t wakes_ = 0;                // guarded by mu_
+  size_t idle_ = 0;                   // guarded by mu_: threads that wait for work
   bool stopping_ = false;             // guarded by mu_
   std::vector<std::thread> threads_;
 };

@@ -52,8 +52,10 @@ size_t SegmentFilters::size_bytes() const {
   return size_bytes;
 }
 
-bool SegmentFilters::BuildSome(const CollectionSchema& schema, const Chunks& chunks, const index::VectorRows* vectors) {
-  return BuildColumn(schema, chunks) || (vectors != nullptr && CanProject(*vectors) && BuildProjection(*vectors));
+bool SegmentFilters::BuildSome(const CollectionSchema& schema, const Chunks& chunks, const index::VectorRows* vectors,
+                               const Cancellation* cancellation) {
+  return BuildColumn(schema, chunks) ||
+         (vectors != nullptr && CanProject(*vectors) && BuildProjection(*vectors, cancellation));
 }
 
 bool SegmentFilters::BuildColumn(const CollectionSchema& schema, const Chunks& chunks) {
@@ -71,7 +73,7 @@ bool SegmentFilters::BuildColumn(const CollectionSchema& schema, const Chunks& c
 }
 
 // One projection that is missing or in the order of an older index, the most wanted first.
-bool SegmentFilters::BuildProjection(const index::VectorRows& vectors) {
+bool SegmentFilters::BuildProjection(const index::VectorRows& vectors, const Cancellation* cancellation) {
   const std::shared_ptr<const filter::FilterIndex> index = index_.current();
   std::string field;
   std::shared_ptr<const filter::ColumnIndex> column;
@@ -107,10 +109,13 @@ bool SegmentFilters::BuildProjection(const index::VectorRows& vectors) {
   if (space == nullptr) {
     space = index::CodeSpace::Learn(vectors, 0, column->rows());
   }
-  auto projection = index::Projection::Build(space, vectors, column->RowsInOrder());
+  auto projection = index::Projection::Build(space, vectors, column->RowsInOrder(), cancellation);
   std::lock_guard lock(mu_);
   projecting_ = false;
   space_ = std::move(space);
+  if (IsCancelled(cancellation)) {
+    return false;
+  }
   if (!projection.ok()) {
     projections_wanted_.erase(field);
     return false;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/cancellation.h"
 #include "engine/chunk_list.h"
 #include "filter/filter_index.h"
 #include "index/projection.h"
@@ -31,8 +32,9 @@ class SegmentFilters {
   void NoteProjectionWanted(const std::string& field);
 
   // Builds the one thing that is wanted most; false: nothing to do. `chunks`: of a pinned view, in its schema.
-  // `vectors`: null where the collection has none.
-  bool BuildSome(const CollectionSchema& schema, const Chunks& chunks, const index::VectorRows* vectors);
+  // `vectors`: null where the collection has none. A projection that is cancelled is due again.
+  bool BuildSome(const CollectionSchema& schema, const Chunks& chunks, const index::VectorRows* vectors,
+                 const Cancellation* cancellation = nullptr);
 
   // Bytes of all indexes and projections.
   size_t size_bytes() const;
@@ -43,7 +45,7 @@ class SegmentFilters {
     std::shared_ptr<const index::Projection> projection;
   };
   bool BuildColumn(const CollectionSchema& schema, const Chunks& chunks);
-  bool BuildProjection(const index::VectorRows& vectors);
+  bool BuildProjection(const index::VectorRows& vectors, const Cancellation* cancellation);
 
   filter::AdaptiveFilterIndex index_;
   mutable std::mutex mu_;

@@ -9,6 +9,7 @@ namespace longbow::engine {
 namespace {
 
 constexpr uint32_t kWorkRows = 64;            // linked at a time
+constexpr uint32_t kUnlinkRows = 256;         // lists that lose the dead, between checks of cancellation
 constexpr uint32_t kDeadSharePercent = 10;    // of the linked rows: then their links are freed
 constexpr uint32_t kResealSharePercent = 10;  // of the sealed rows, come or gone: then a segment is sealed again
 
@@ -69,7 +70,7 @@ SegmentGraph::Work SegmentGraph::ClaimWork(uint32_t published) {
   return work;
 }
 
-void SegmentGraph::Link(Work work) {
+void SegmentGraph::Link(Work work, const Cancellation* cancellation) {
   std::shared_ptr<index::ActiveGraph> graph;
   {
     const std::lock_guard lock(mu_);
@@ -77,6 +78,9 @@ void SegmentGraph::Link(Work work) {
   }
   const index::RowFilter living = Living(rows_->capacity());
   for (uint32_t row = work.begin; row < work.end; ++row) {
+    if (IsCancelled(cancellation)) {
+      return;  // the claim stays open: nothing counts as linked that is not
+    }
     // A row that died before its turn is in nobody's future; a reader of an older version may miss it, as any walk may.
     if (living.Contains(row)) {
       graph->Insert(row, &living);
@@ -117,7 +121,7 @@ SegmentGraph::Due SegmentGraph::FindDueLocked(uint32_t published) {
   return at_rest && IsShare(changed, kResealSharePercent, std::max(1u, sealed_.rows)) ? Due::kSeal : Due::kNothing;
 }
 
-void SegmentGraph::Unlink(index::ActiveGraph& graph) {
+void SegmentGraph::Unlink(index::ActiveGraph& graph, const MaintainOptions& maintain) {
   const uint32_t rows = graph.rows_end();
   std::vector<uint64_t> dead(rows_->capacity() / 64 + 1);
   uint32_t count = 0;
@@ -127,9 +131,14 @@ void SegmentGraph::Unlink(index::ActiveGraph& graph) {
       ++count;
     }
   }
-  graph.Unlink(dead.data(), 0, rows);
+  for (uint32_t begin = 0; begin < rows; begin += kUnlinkRows) {
+    if (IsCancelled(maintain.cancellation)) {
+      return;
+    }
+    graph.Unlink(dead.data(), begin, std::min(rows, begin + kUnlinkRows));
+  }
   graph.FreeRows(dead.data(), 0, rows);
-  const index::RepairReport repaired = graph.Repair();
+  const index::RepairReport repaired = graph.Repair(maintain.cancellation);
   const std::lock_guard lock(mu_);
   if (options_.metrics != nullptr) {
     Counter(options_.metrics->unlinked_rows).Add(count - dead_unlinked_);
@@ -138,10 +147,11 @@ void SegmentGraph::Unlink(index::ActiveGraph& graph) {
   dead_unlinked_ = count;
 }
 
-Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph& graph, uint32_t rows) const {
+Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph& graph, uint32_t rows,
+                                                       const MaintainOptions& maintain) const {
   const index::RowFilter living = Living(rows);
-  index::SealOptions options = options_.seal;
-  options.living = &living;
+  const index::SealOptions options{
+      .threads = maintain.threads, .living = &living, .cancellation = maintain.cancellation};
   Sealed sealed{.rows = rows, .dead = CountDead(rows)};
   if (options_.memory == IndexMemory::kLean) {
     LB_ASSIGN(std::shared_ptr<const index::LeanGraph> lean, index::LeanGraph::Build(graph, options));
@@ -157,9 +167,12 @@ Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph&
   return sealed;
 }
 
-void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
-  const index::RepairReport repaired = graph.Repair();
-  auto sealed = BuildSealed(graph, rows);
+void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows, const MaintainOptions& maintain) {
+  const index::RepairReport repaired = graph.Repair(maintain.cancellation);
+  auto sealed = BuildSealed(graph, rows, maintain);
+  if (IsCancelled(maintain.cancellation)) {
+    return;
+  }
   const std::lock_guard lock(mu_);
   if (!sealed.ok()) {
     next_look_ = SteadyClock::now() + std::chrono::minutes(1);
@@ -179,7 +192,7 @@ void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows) {
   }
 }
 
-bool SegmentGraph::Maintain(uint32_t published) {
+bool SegmentGraph::Maintain(uint32_t published, const MaintainOptions& options) {
   std::shared_ptr<index::ActiveGraph> graph;
   Due due;
   uint32_t rows = 0;
@@ -195,15 +208,15 @@ bool SegmentGraph::Maintain(uint32_t published) {
   if (due == Due::kNothing) {
     const Calibration calibration = ClaimCalibration();
     if (calibration.graph != nullptr) {
-      Calibrate(calibration);
+      Calibrate(calibration, options.cancellation);
       return true;
     }
-    return CheckRecall();
+    return CheckRecall(options.cancellation);
   }
   if (due == Due::kUnlink) {
-    Unlink(*graph);
+    Unlink(*graph, options);
   } else {
-    Seal(*graph, rows);
+    Seal(*graph, rows, options);
   }
   const std::lock_guard lock(mu_);
   exclusive_ = false;

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 
+#include "base/cancellation.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "engine/query_sample.h"
@@ -37,13 +38,17 @@ enum class IndexMemory {
 
 struct SegmentGraphOptions {
   index::ActiveGraphOptions active;
-  index::SealOptions seal;
   IndexMemory memory = IndexMemory::kFast;
   uint32_t first_rows = 1024;            // below it a scan is all that is needed
   uint32_t seal_rows_min = 8192;         // a segment that is not full is sealed from here on, when it comes to rest
   std::chrono::milliseconds rest{3000};  // nothing linked for so long
   std::chrono::milliseconds look_period{1000};  // between looks for dead rows
   const GraphMetrics* metrics = nullptr;
+};
+
+struct MaintainOptions {
+  size_t threads = 1;  // to seal with
+  const Cancellation* cancellation = nullptr;
 };
 
 // Rows are linked into an active graph. When the segment is full, or has come to rest, a sealed graph is built from it,
@@ -86,13 +91,14 @@ class SegmentGraph {
   };
   // Takes the next rows below `published` that nobody links yet.
   Work ClaimWork(uint32_t published);
-  void Link(Work work);
+  // A cancelled one leaves rows in the tail that nobody will link any more: for the end of the store.
+  void Link(Work work, const Cancellation* cancellation = nullptr);
   // Searches tell of the queries that they walked for.
   QuerySample& queries() { return queries_; }
 
   // Does one of: free the links of the dead and repair, seal, learn what a recall takes, compare a client's query with
-  // a scan. False if nothing is due.
-  bool Maintain(uint32_t published);
+  // a scan. False if nothing is due. What is cancelled leaves the segment as it was, and is due again.
+  bool Maintain(uint32_t published, const MaintainOptions& options = {});
 
  private:
   static constexpr uint32_t kSealedTailRowsMax =
@@ -107,7 +113,7 @@ class SegmentGraph {
   bool CreateActiveLocked(uint32_t published);
   uint32_t CountDead(uint32_t rows) const;
   Due FindDueLocked(uint32_t published);
-  void Unlink(index::ActiveGraph& graph);
+  void Unlink(index::ActiveGraph& graph, const MaintainOptions& maintain);
   struct Sealed {
     std::shared_ptr<const index::VectorIndex> index;  // null: none yet
     GraphKind kind = GraphKind::kNone;
@@ -115,7 +121,8 @@ class SegmentGraph {
     uint32_t rows = 0;
     uint32_t dead = 0;  // of them, left out
   };
-  Result<Sealed> BuildSealed(const index::ActiveGraph& graph, uint32_t rows) const;
+  Result<Sealed> BuildSealed(const index::ActiveGraph& graph, uint32_t rows, const MaintainOptions& maintain) const;
+  void Seal(index::ActiveGraph& graph, uint32_t rows, const MaintainOptions& maintain);
 
   // segment_recall.cc
   struct Calibration {
@@ -124,10 +131,8 @@ class SegmentGraph {
     bool sealed = false;
   };
   Calibration ClaimCalibration();
-  void Calibrate(const Calibration& claimed);
-  bool CheckRecall();
-
-  void Seal(index::ActiveGraph& graph, uint32_t rows);
+  void Calibrate(const Calibration& claimed, const Cancellation* cancellation);
+  bool CheckRecall(const Cancellation* cancellation);
 
   const std::shared_ptr<const index::VectorRows> rows_;
   const std::atomic<uint64_t>* const deleted_at_;

@@ -59,5 +59,68 @@ TEST_P(SegmentGraphKind, FollowsTheSegmentsLifeAndIsExplained) {
 
 INSTANTIATE_TEST_SUITE_P(Memory, SegmentGraphKind, testing::Values(IndexMemory::kFast, IndexMemory::kLean));
 
+// A full segment of linked rows.
+class CancelledMaintenance : public testing::Test {
+ protected:
+  static constexpr uint32_t kRows = 3000;
+
+  void Open(uint32_t capacity) {
+    metrics_.seals = registry_.MakeCounter("seals", "");
+    metrics_.unlinked_rows = registry_.MakeCounter("unlinked", "");
+    metrics_.failures = registry_.MakeCounter("failures", "");
+    SegmentOptions options = TestSegmentOptions(capacity);
+    options.graph.metrics = &metrics_;
+    options.graph.seal_rows_min = capacity;
+    const auto schema = TestSchema(8);
+    shard_ = std::make_unique<Shard>(ShardId{1}, *CollectionSchema::FromArrow(schema), options);
+    Random random(3);
+    std::vector<TestRow> rows(kRows);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = {static_cast<int64_t>(i), RandomVector(random, 8), "x"};
+    }
+    ASSERT_TRUE(shard_->ApplyRows(TestBatch(schema, rows), LogIndex{2}).ok());
+    for (auto work = graph().ClaimWork(kRows); !work.empty(); work = graph().ClaimWork(kRows)) {
+      graph().Link(work);
+    }
+    stopped_.Cancel();
+  }
+  SegmentGraph& graph() { return shard_->Pin()->segments.front().segment->graph(); }
+  bool Says(const std::string& line) { return registry_.Render().find("\n" + line + "\n") != std::string::npos; }
+
+  Metrics registry_;
+  GraphMetrics metrics_;
+  std::unique_ptr<Shard> shard_;
+  Cancellation stopped_;
+};
+
+TEST_F(CancelledMaintenance, OfSealingAndLearningIsDueAgain) {
+  Open(kRows);
+  EXPECT_TRUE(graph().Maintain(kRows, {.cancellation = &stopped_}));
+  EXPECT_EQ(graph().Pin(kRows).kind, GraphKind::kActive);
+  EXPECT_TRUE(Says("seals 0"));
+  EXPECT_TRUE(graph().Maintain(kRows, {.threads = 3}));
+  EXPECT_EQ(graph().Pin(kRows).kind, GraphKind::kSealed);
+  EXPECT_TRUE(Says("seals 1"));
+  EXPECT_TRUE(graph().Maintain(kRows, {.cancellation = &stopped_}));
+  EXPECT_EQ(graph().Pin(kRows).recall, nullptr);
+  EXPECT_TRUE(graph().Maintain(kRows));
+  EXPECT_NE(graph().Pin(kRows).recall, nullptr);
+  EXPECT_TRUE(Says("failures 0"));
+}
+
+TEST_F(CancelledMaintenance, OfUnlinkingIsDueAgain) {
+  Open(kRows + 100);
+  std::vector<RowKey> dead;
+  for (uint64_t id = 0; id < kRows; id += 5) {
+    dead.emplace_back(id);
+  }
+  shard_->ApplyDelete(dead, LogIndex{3});
+  EXPECT_TRUE(graph().Maintain(kRows, {.cancellation = &stopped_}));
+  EXPECT_TRUE(Says("unlinked 0"));
+  EXPECT_TRUE(graph().Maintain(kRows));
+  EXPECT_TRUE(Says("unlinked 600"));
+  EXPECT_EQ(graph().CountUnreachableRows(), 0u);
+}
+
 }  // namespace
 }  // namespace longbow::engine

@@ -37,13 +37,17 @@ SegmentGraph::Calibration SegmentGraph::ClaimCalibration() {
   return claimed;
 }
 
-void SegmentGraph::Calibrate(const Calibration& claimed) {
+void SegmentGraph::Calibrate(const Calibration& claimed, const Cancellation* cancellation) {
   index::CalibrationOptions options;
   options.living = Living(claimed.rows);
   options.asked = queries_.kept();
+  options.cancellation = cancellation;
   auto model = index::RecallModel::Calibrate(*claimed.graph, *rows_, options);
   const std::lock_guard lock(mu_);
   calibrating_ = false;
+  if (IsCancelled(cancellation)) {
+    return;
+  }
   next_calibration_ = SteadyClock::now();
   // A graph that was made meanwhile is learned about at once; one that knows what clients ask not again before long.
   const bool is_current = !claimed.sealed || sealed_.index == claimed.graph;
@@ -55,7 +59,7 @@ void SegmentGraph::Calibrate(const Calibration& claimed) {
   }
 }
 
-bool SegmentGraph::CheckRecall() {
+bool SegmentGraph::CheckRecall(const Cancellation* cancellation) {
   if (options_.metrics == nullptr) {
     return false;
   }
@@ -75,7 +79,8 @@ bool SegmentGraph::CheckRecall() {
   if (graph.index == nullptr || !query.ok()) {
     return false;
   }
-  index::SearchOptions options{.k = asked->k, .ef = asked->ef, .filter = Living(graph.rows)};
+  index::SearchOptions options{
+      .k = asked->k, .ef = asked->ef, .filter = Living(graph.rows), .cancellation = cancellation};
   index::StopRule rule;
   if (asked->recall_target > 0 && graph.recall != nullptr) {
     rule = graph.recall->RuleFor(asked->k, asked->recall_target);

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/cancellation.h"
 #include "base/status.h"
 #include "index/code_walk.h"
 #include "index/entry_points.h"
@@ -58,8 +59,9 @@ class ActiveGraph final : public VectorIndex {
   uint32_t Unlink(const uint64_t* dead, LocalId begin, LocalId end);
   void FreeRows(const uint64_t* dead, LocalId begin, LocalId end);
   // Finds linked rows that no walk from the entry points can reach and links them from their nearest reachable ones.
-  // Takes as long as reading all links. One caller at a time.
-  RepairReport Repair();
+  // Takes as long as reading all links. One caller at a time. Ends early, and says what it did until then, when
+  // cancelled.
+  RepairReport Repair(const Cancellation* cancellation = nullptr);
 
   const ActiveGraphOptions& options() const { return options_; }
   const VectorRows& rows() const { return *rows_; }

@@ -118,7 +118,10 @@ class DuplicatesTest : public testing::TestWithParam<Metric> {
         const std::vector<float> query = RowOf(*rows_, id);
         const auto found = SearchOrFail(index, *rows_, query, {.k = 10, .ef = 128, .filter = kAll});
         ++asked;
-        near += CountShared(SearchOrFail(flat, *rows_, query, {.k = 10, .filter = kAll}), found);
+        // Of copies that are all as near any will do.
+        const double farthest = SearchOrFail(flat, *rows_, query, {.k = 10, .filter = kAll}).back().distance;
+        near += static_cast<size_t>(std::count_if(
+            found.begin(), found.end(), [&](const Neighbor& neighbor) { return neighbor.distance <= farthest; }));
       }
     }
     EXPECT_GE(near * 100, asked * 10 * 95);

@@ -22,7 +22,9 @@ void SortDistinct(std::vector<Edge>& edges) {
 // The rows that walks from the entry points can come to.
 class ActiveGraph::Reachable {
  public:
-  explicit Reachable(const ActiveGraph& graph) : graph_(graph), bits_(graph.rows_->capacity() / 64 + 1) {
+  // A cancelled one is not complete.
+  Reachable(const ActiveGraph& graph, const Cancellation* cancellation)
+      : graph_(graph), cancellation_(cancellation), bits_(graph.rows_->capacity() / 64 + 1) {
     for (const LocalId id : graph.entries().ids) {
       Spread(id);
     }
@@ -33,7 +35,10 @@ class ActiveGraph::Reachable {
   // The row can be reached now, and with it whatever it leads to.
   void Spread(LocalId from) {
     Add(from);
-    while (!frontier_.empty()) {
+    for (size_t step = 1; !frontier_.empty(); ++step) {
+      if (step % kStepsBetweenChecks == 0 && IsCancelled(cancellation_)) {
+        return;
+      }
       const LocalId id = frontier_.back();
       frontier_.pop_back();
       const uint32_t degree = graph_.links_->Degree(id);
@@ -51,7 +56,10 @@ class ActiveGraph::Reachable {
     }
   }
 
+  static constexpr size_t kStepsBetweenChecks = 4096;
+
   const ActiveGraph& graph_;
+  const Cancellation* const cancellation_;
   std::vector<uint64_t> bits_;
   std::vector<LocalId> frontier_;
 };
@@ -175,7 +183,7 @@ std::vector<Edge> ActiveGraph::NeighborsOf(const std::vector<Edge>& rows, LocalI
   return neighbors;
 }
 
-RepairReport ActiveGraph::Repair() {
+RepairReport ActiveGraph::Repair(const Cancellation* cancellation) {
   RepairReport report;
   if (entries_.load(std::memory_order_acquire) == nullptr) {
     return report;
@@ -185,7 +193,7 @@ RepairReport ActiveGraph::Repair() {
   // Insertions meanwhile may prune away what a round added: the next one finds it.
   constexpr int kRoundsMax = 4;
   for (int round = 0; round < kRoundsMax; ++round) {
-    Reachable reachable(*this);
+    Reachable reachable(*this, cancellation);
     uint32_t unreachable = 0;
     uint32_t linked = 0;
     for (LocalId id = 0; id < end; ++id) {
@@ -195,6 +203,9 @@ RepairReport ActiveGraph::Repair() {
       ++linked;
       if (reachable.Contains(id)) {
         continue;
+      }
+      if (IsCancelled(cancellation)) {
+        return report;  // nor is it known what can be reached
       }
       ++unreachable;
       if (LinkIsland(id, reachable, *lease)) {
@@ -217,7 +228,7 @@ uint32_t ActiveGraph::CountUnreachableRows() const {
   if (entries_.load(std::memory_order_acquire) == nullptr) {
     return 0;
   }
-  const Reachable reachable(*this);
+  const Reachable reachable(*this, nullptr);
   uint32_t count = 0;
   for (LocalId id = 0; id < rows_end(); ++id) {
     count += links_->IsLinked(id) && !reachable.Contains(id) ? 1 : 0;

@@ -138,7 +138,9 @@ Result<std::vector<CalibrationQuery>> MakeCalibrationQueries(const VectorRows& r
   return queries;
 }
 
-void FindNearest(const VectorRows& rows, const RowFilter& living, size_t k, std::vector<CalibrationQuery>& queries) {
+Status FindNearest(const VectorRows& rows, size_t k, const CalibrationOptions& options,
+                   std::vector<CalibrationQuery>& queries) {
+  const RowFilter& living = options.living;
   std::vector<std::unique_ptr<QueryDistance>> distances;
   std::vector<NearestHeap<Neighbor>> heaps;
   for (const CalibrationQuery& query : queries) {
@@ -149,6 +151,9 @@ void FindNearest(const VectorRows& rows, const RowFilter& living, size_t k, std:
   std::vector<double> block(block_rows);
   std::vector<uint8_t> lives(block_rows);
   for (LocalId begin = living.begin; begin < living.end; begin += block_rows) {
+    if (options.cancellation != nullptr) {
+      LB_TRY(options.cancellation->Check());
+    }
     const LocalId n = std::min(block_rows, living.end - begin);
     for (LocalId i = 0; i < n; ++i) {
       lives[i] = living.Contains(begin + i) ? 1 : 0;
@@ -167,6 +172,7 @@ void FindNearest(const VectorRows& rows, const RowFilter& living, size_t k, std:
       queries[q].nearest.push_back(neighbor.distance);
     }
   }
+  return {};
 }
 
 }  // namespace longbow::index

@@ -20,7 +20,8 @@ struct CalibrationQuery {
 // Of the kinds that RecallModel names. No exact answers yet. None if fewer than two rows live.
 Result<std::vector<CalibrationQuery>> MakeCalibrationQueries(const VectorRows& rows, const CalibrationOptions& options);
 
-// Fills in `nearest` of each, at most k. The rows are read once for all queries.
-void FindNearest(const VectorRows& rows, const RowFilter& living, size_t k, std::vector<CalibrationQuery>& queries);
+// Fills in `nearest` of each, at most k. The rows are read once for all queries. Errors: CANCELLED, DEADLINE_EXCEEDED.
+Status FindNearest(const VectorRows& rows, size_t k, const CalibrationOptions& options,
+                   std::vector<CalibrationQuery>& queries);
 
 }  // namespace longbow::index

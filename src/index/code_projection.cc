@@ -16,12 +16,16 @@ constexpr size_t kDimensionMax = 1600;  // the eigenvectors of more take longer 
 
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-Eigen::MatrixXf Covariance(const RowCodes& codes, const std::vector<LocalId>& rows, size_t count) {
+Result<Eigen::MatrixXf> Covariance(const RowCodes& codes, const std::vector<LocalId>& rows, size_t count,
+                                   const Cancellation* cancellation) {
   constexpr size_t kPiece = 256;
   const auto dimension = static_cast<Eigen::Index>(codes.dimension());
   Eigen::MatrixXf sum = Eigen::MatrixXf::Zero(dimension, dimension);
   Matrix piece(kPiece, dimension);
   for (size_t begin = 0; begin < count; begin += kPiece) {
+    if (cancellation != nullptr) {
+      LB_TRY(cancellation->Check());
+    }
     const size_t n = std::min(kPiece, count - begin);
     for (size_t i = 0; i < n; ++i) {
       codes.Read(rows[(begin + i) * rows.size() / count], piece.row(static_cast<Eigen::Index>(i)).data());
@@ -63,19 +67,28 @@ size_t ComponentsFor(const Eigen::VectorXf& eigenvalues, float kept_variance) {
 
 }  // namespace
 
-CodeProjection CodeProjection::Learn(const RowCodes& codes, const std::vector<LocalId>& rows, float kept_variance,
-                                     float ratio_max) {
+Result<CodeProjection> CodeProjection::Learn(const RowCodes& codes, const std::vector<LocalId>& rows,
+                                             const SealOptions& options) {
   const size_t dimension = codes.dimension();
-  if (rows.size() < kRowsPerDimensionMin * dimension || dimension > kDimensionMax || ratio_max <= 0) {
+  if (rows.size() < kRowsPerDimensionMin * dimension || dimension > kDimensionMax || options.code_ratio_max <= 0) {
     return CodeProjection(dimension);
   }
   const size_t count = std::min({rows.size(), kSampleMax, std::max<size_t>(4096, 16 * dimension)});
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXf> solver(Covariance(codes, rows, count));
+  LB_ASSIGN(const Eigen::MatrixXf covariance, Covariance(codes, rows, count, options.cancellation));
+  // The eigenvectors take seven times as long as the eigenvalues, and are not wanted where the variance is spread.
+  Eigen::SelfAdjointEigenSolver<Eigen::MatrixXf> solver(covariance, Eigen::EigenvaluesOnly);
   if (solver.info() != Eigen::Success || !solver.eigenvalues().allFinite()) {
     return CodeProjection(dimension);
   }
-  const size_t components = ComponentsFor(solver.eigenvalues(), kept_variance);
-  if (static_cast<float>(components) > ratio_max * static_cast<float>(dimension)) {
+  const size_t components = ComponentsFor(solver.eigenvalues(), options.kept_variance);
+  if (static_cast<float>(components) > options.code_ratio_max * static_cast<float>(dimension)) {
+    return CodeProjection(dimension);
+  }
+  if (options.cancellation != nullptr) {
+    LB_TRY(options.cancellation->Check());
+  }
+  solver.compute(covariance);
+  if (solver.info() != Eigen::Success || !solver.eigenvectors().allFinite()) {
     return CodeProjection(dimension);
   }
   const auto kept = static_cast<Eigen::Index>(components);

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/status.h"
 #include "index/row_codes.h"
+#include "index/seal_options.h"
 
 namespace longbow::index {
 
@@ -19,10 +21,11 @@ class CodeProjection {
   CodeProjection(size_t dimension, size_t from, std::vector<uint8_t> matrix)
       : dimension_(dimension), from_(from), matrix_(std::move(matrix)) {}
 
-  // Learns from a sample of the given rows how many components hold kept_variance of the variance; the identity if that
-  // is more than ratio_max of all, or if there are too few rows to tell.
-  static CodeProjection Learn(const RowCodes& codes, const std::vector<LocalId>& rows, float kept_variance,
-                              float ratio_max);
+  // Learns from a sample of the given rows how many components hold options.kept_variance of the variance; the identity
+  // if that is more than options.code_ratio_max of all, or if there are too few rows to tell. Errors: CANCELLED,
+  // DEADLINE_EXCEEDED; between its checks it takes up to 40 ms at 384 dimensions, 2 s at 1,600.
+  static Result<CodeProjection> Learn(const RowCodes& codes, const std::vector<LocalId>& rows,
+                                      const SealOptions& options);
 
   bool is_identity() const { return matrix_.empty(); }
   size_t dimension() const { return dimension_; }  // a multiple of 16

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "index/parallel.h"
+#include "base/parallel_for.h"
 
 namespace longbow::index {
 namespace {
@@ -18,18 +18,19 @@ class Finisher {
   Finisher(const ActiveGraph& graph, const RowFilter* living, FinalLinks* out)
       : graph_(graph), living_(living), out_(out), links_in_(out->rows), lists_(out->rows) {}
 
-  void Run(size_t threads) {
-    ParallelFor(threads, out_->rows, kPieceRows, [this, pruner = Pruner()](size_t begin, size_t end) mutable {
+  Status Run(const SealOptions& options) {
+    const ParallelOptions parallel{options.threads, kPieceRows, options.cancellation};
+    LB_TRY(ParallelFor(out_->rows, parallel, [this, pruner = Pruner()](size_t begin, size_t end) mutable {
       for (size_t id = begin; id < end; ++id) {
         PruneRow(static_cast<LocalId>(id), pruner);
       }
-    });
-    ParallelFor(threads, out_->rows, kPieceRows,
-                [this, pruner = Pruner(), probe = RowProbe()](size_t begin, size_t end) mutable {
-                  for (size_t id = begin; id < end; ++id) {
-                    FillRow(static_cast<LocalId>(id), pruner, probe);
-                  }
-                });
+    }));
+    return ParallelFor(out_->rows, parallel,
+                       [this, pruner = Pruner(), probe = RowProbe()](size_t begin, size_t end) mutable {
+                         for (size_t id = begin; id < end; ++id) {
+                           FillRow(static_cast<LocalId>(id), pruner, probe);
+                         }
+                       });
   }
 
  private:
@@ -207,11 +208,12 @@ bool AdoptFromAround(LocalId id, const FinalLinks& links, Spanning* spanning) {
 
 }  // namespace
 
-FinalLinks FinishLinks(const ActiveGraph& graph, const RowFilter* living, size_t threads) {
+Result<FinalLinks> FinishLinks(const ActiveGraph& graph, const SealOptions& options) {
+  const RowFilter* const living = options.living;
   FinalLinks links;
   links.rows = graph.rows_end();
   links.ids.resize(static_cast<size_t>(links.rows) * FinalLinks::kDegree);
-  Finisher(graph, living, &links).Run(threads);
+  LB_TRY(Finisher(graph, living, &links).Run(options));
 
   std::vector<LocalId> rows;
   for (LocalId id = 0; id < links.rows; ++id) {
@@ -227,6 +229,9 @@ FinalLinks FinishLinks(const ActiveGraph& graph, const RowFilter* living, size_t
   for (const LocalId id : rows) {
     if (spanning.Contains(id)) {
       continue;
+    }
+    if (options.cancellation != nullptr) {
+      LB_TRY(options.cancellation->Check());
     }
     if (!AdoptFromAround(id, links, &spanning)) {
       // An island that leads nowhere else: any reachable row will do, entry points first.

@@ -5,7 +5,9 @@
 #include <memory>
 #include <vector>
 
+#include "base/status.h"
 #include "index/active_graph.h"
+#include "index/seal_options.h"
 
 namespace longbow::index {
 
@@ -24,7 +26,7 @@ struct FinalLinks {
 
 // Prunes the lists of an active graph that nobody changes any more, fills what room is left (first with rows that few
 // point to, then by a relaxed rule, then with the nearest), and gives rows that no walk reaches a link in place of one
-// that no other row depends on. `living` (or null: all) says which rows belong.
-FinalLinks FinishLinks(const ActiveGraph& graph, const RowFilter* living, size_t threads);
+// that no other row depends on. Errors: CANCELLED, DEADLINE_EXCEEDED.
+Result<FinalLinks> FinishLinks(const ActiveGraph& graph, const SealOptions& options);
 
 }  // namespace longbow::index

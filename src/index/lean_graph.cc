@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "index/parallel.h"
+#include "base/parallel_for.h"
 #include "index/prefetch.h"
 #include "index/rank.h"
 #include "index/reserved_memory.h"
@@ -29,7 +29,7 @@ LeanGraph::LeanGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<con
       links_moved_(links_moved) {}
 
 Result<std::unique_ptr<LeanGraph>> LeanGraph::Build(const ActiveGraph& graph, const SealOptions& options) {
-  const FinalLinks links = FinishLinks(graph, options.living, options.threads);
+  LB_ASSIGN(const FinalLinks links, FinishLinks(graph, options));
   EntryPoints entries = links.entries == nullptr ? EntryPoints() : *links.entries;
   std::unique_ptr<LeanGraph> lean(new LeanGraph(graph.shared_rows(), graph.codes().shared_space(), links.rows,
                                                 std::move(entries), links.links_moved));
@@ -37,15 +37,16 @@ Result<std::unique_ptr<LeanGraph>> LeanGraph::Build(const ActiveGraph& graph, co
             ReservedMemory::Create(lean->node_bytes_ * std::max<size_t>(1, links.rows), "graph"));
   uint8_t* const nodes = memory.As<uint8_t>();
   const size_t ids_offset = IdsOffset(*lean->space_);
-  ParallelFor(options.threads, links.rows, kPieceRows, [&, stride = lean->node_bytes_](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      const auto id = static_cast<LocalId>(i);
-      if (graph.links().IsLinked(id)) {
-        std::memcpy(nodes + i * stride, graph.codes().row(id), ids_offset);
-        std::memcpy(nodes + i * stride + ids_offset, links.at(id), kIdsBytes);
-      }
-    }
-  });
+  LB_TRY(ParallelFor(links.rows, {options.threads, kPieceRows, options.cancellation},
+                     [&, stride = lean->node_bytes_](size_t begin, size_t end) {
+                       for (size_t i = begin; i < end; ++i) {
+                         const auto id = static_cast<LocalId>(i);
+                         if (graph.links().IsLinked(id)) {
+                           std::memcpy(nodes + i * stride, graph.codes().row(id), ids_offset);
+                           std::memcpy(nodes + i * stride + ids_offset, links.at(id), kIdsBytes);
+                         }
+                       }
+                     }));
   lean->nodes_ = ShareMemory(std::move(memory), links.rows * lean->node_bytes_);
   return lean;
 }

@@ -10,7 +10,7 @@
 #include "index/code_walk.h"
 #include "index/final_links.h"
 #include "index/scratch_pool.h"
-#include "index/sealed_graph.h"
+#include "index/seal_options.h"
 
 namespace longbow::index {
 

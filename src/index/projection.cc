@@ -17,7 +17,8 @@ using kernels::kBlockNeighbors;
 using kernels::kLineBytes;
 using kernels::kLineDimensions;
 
-constexpr size_t kBlocksBetweenChecks = 256;  // of cancellation
+constexpr size_t kBlocksBetweenChecks = 256;  // of cancellation, by a search
+constexpr size_t kRowsBetweenChecks = 1024;   // and while building
 
 // The candidates that look best so far. Twice as many as wanted are let in before the worse half is thrown out.
 class Shortlist {
@@ -69,22 +70,26 @@ Projection::Projection(std::shared_ptr<const CodeSpace> space, std::vector<Local
     : space_(std::move(space)), line_count_(space_->dimension() / kLineDimensions), order_(std::move(order)) {}
 
 Result<std::unique_ptr<const Projection>> Projection::Build(std::shared_ptr<const CodeSpace> space,
-                                                            const VectorRows& rows, std::vector<LocalId> order) {
+                                                            const VectorRows& rows, std::vector<LocalId> order,
+                                                            const Cancellation* cancellation) {
   std::unique_ptr<Projection> projection(new Projection(std::move(space), std::move(order)));
   const size_t blocks = (projection->order_.size() + kBlockNeighbors - 1) / kBlockNeighbors;
   LB_ASSIGN(projection->lines_, ReservedMemory::Create(blocks * projection->line_count_ * kLineBytes, "a projection"));
   projection->terms_.assign(blocks * kBlockNeighbors, std::numeric_limits<float>::infinity());
   projection->ratios_.assign(blocks * kBlockNeighbors, 0.0f);
-  projection->Write(rows);
+  LB_TRY(projection->Write(rows, cancellation));
   return std::unique_ptr<const Projection>(std::move(projection));
 }
 
-void Projection::Write(const VectorRows& rows) {
+Status Projection::Write(const VectorRows& rows, const Cancellation* cancellation) {
   const size_t dimension = space_->dimension();
   const std::vector<float> origin(dimension, 0.0f);
   std::vector<float> values(dimension);
   std::vector<uint8_t> signs((dimension + 7) / 8);
   for (size_t position = 0; position < order_.size(); ++position) {
+    if (cancellation != nullptr && position % kRowsBetweenChecks == 0) {
+      LB_TRY(cancellation->Check());
+    }
     const float extra = space_->ToSpace(rows, order_[position], values.data());
     const kernels::SignSums sums =
         space_->kernels().encode_signs(values.data(), origin.data(), dimension, signs.data());
@@ -102,6 +107,7 @@ void Projection::Write(const VectorRows& rows) {
       byte = static_cast<uint8_t>(byte | code << (row < 16 ? 0 : 4));
     }
   }
+  return {};
 }
 
 size_t Projection::size_bytes() const {

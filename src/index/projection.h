@@ -22,9 +22,11 @@ namespace longbow::index {
 class Projection {
  public:
   // For metrics of numbers. `order`: every row that may be asked for, once, all of them published
-  // in `rows`, which `space` was learned from. RESOURCE_EXHAUSTED if the memory cannot be reserved.
+  // in `rows`, which `space` was learned from. RESOURCE_EXHAUSTED if the memory cannot be reserved;
+  // CANCELLED, DEADLINE_EXCEEDED.
   static Result<std::unique_ptr<const Projection>> Build(std::shared_ptr<const CodeSpace> space, const VectorRows& rows,
-                                                         std::vector<LocalId> order);
+                                                         std::vector<LocalId> order,
+                                                         const Cancellation* cancellation = nullptr);
 
   // Positions [begin, end) of `order`.
   struct Range {
@@ -44,7 +46,7 @@ class Projection {
 
  private:
   Projection(std::shared_ptr<const CodeSpace> space, std::vector<LocalId> order);
-  void Write(const VectorRows& rows);
+  Status Write(const VectorRows& rows, const Cancellation* cancellation);
 
   const std::shared_ptr<const CodeSpace> space_;
   const size_t line_count_;  // of a block of 32 rows

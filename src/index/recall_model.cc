@@ -46,7 +46,8 @@ double RecallOf(const std::vector<Neighbor>& found, const std::vector<double>& n
   return static_cast<double>(std::min<size_t>(static_cast<size_t>(right), wanted)) / static_cast<double>(wanted);
 }
 
-Result<Trace> TraceOf(const VectorIndex& graph, const RowFilter& living, const CalibrationQuery& query, uint32_t k) {
+Result<Trace> TraceOf(const VectorIndex& graph, const CalibrationOptions& options, const CalibrationQuery& query,
+                      uint32_t k) {
   Trace trace;
   const std::array<uint32_t, kStages> efs = StagesFor(k);
   size_t perfect = 0;
@@ -58,10 +59,12 @@ Result<Trace> TraceOf(const VectorIndex& graph, const RowFilter& living, const C
     SearchCounters counters;
     StopRule rule{.ef_first = efs[0]};
     rule.ef.fill(efs[stage]);
-    LB_ASSIGN(
-        const auto found,
-        graph.Search(query.query,
-                     {.k = k, .stop = &rule, .left_out = query.left_out, .filter = living, .counters = &counters}));
+    LB_ASSIGN(const auto found, graph.Search(query.query, {.k = k,
+                                                           .stop = &rule,
+                                                           .left_out = query.left_out,
+                                                           .filter = options.living,
+                                                           .cancellation = options.cancellation,
+                                                           .counters = &counters}));
     trace.recall[stage] = static_cast<float>(RecallOf(found, query.nearest, k));
     trace.spread = counters.spread;
     perfect = trace.recall[stage] == 1 ? perfect + 1 : 0;
@@ -138,13 +141,13 @@ Result<std::shared_ptr<const RecallModel>> RecallModel::Calibrate(const VectorIn
   if (queries.empty()) {
     return std::shared_ptr<const RecallModel>();
   }
-  FindNearest(rows, options.living, kMany, queries);
+  LB_TRY(FindNearest(rows, kMany, options, queries));
   std::vector<Trace> few;
   std::vector<Trace> many;
   for (size_t i = 0; i < queries.size(); ++i) {
-    LB_ASSIGN(few.emplace_back(), TraceOf(graph, options.living, queries[i], kFew));
+    LB_ASSIGN(few.emplace_back(), TraceOf(graph, options, queries[i], kFew));
     if (i % kManyShare == 0) {
-      LB_ASSIGN(many.emplace_back(), TraceOf(graph, options.living, queries[i], kMany));
+      LB_ASSIGN(many.emplace_back(), TraceOf(graph, options, queries[i], kMany));
     }
   }
   return std::shared_ptr<const RecallModel>(new RecallModel(RulesFrom(few, kFew), RulesFrom(many, kMany)));

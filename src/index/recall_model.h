@@ -19,6 +19,7 @@ struct CalibrationOptions {
   std::vector<QueryVector> asked;  // by clients; of the rows' dimension. From queries_per_kind on only these are tried
   uint32_t queries_per_kind = 64;  // of those made up, and at most twice as many of `asked`
   uint64_t seed = 1;
+  const Cancellation* cancellation = nullptr;  // checked every few milliseconds when given
 };
 
 // A stop rule for each recall: the ef that it takes for queries of each class of hardness. What clients asked is what
@@ -33,7 +34,7 @@ class RecallModel {
   static constexpr double kTargetMin = 0.5;  // and below 1
 
   // `rows` are those that the graph is of. Takes about a second of CPU for each 100,000 rows of 384 dimensions. Null if
-  // fewer than two rows live. Errors: those of the graph's Search.
+  // fewer than two rows live. Errors: those of the graph's Search; CANCELLED, DEADLINE_EXCEEDED.
   static Result<std::shared_ptr<const RecallModel>> Calibrate(const VectorIndex& graph, const VectorRows& rows,
                                                               const CalibrationOptions& options);
 

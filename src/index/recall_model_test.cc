@@ -147,7 +147,7 @@ TEST(CalibrationQueries, HaveTheExactAnswersOfWhatLives) {
   auto queries = MakeCalibrationQueries(*rows, options);
   ASSERT_TRUE(queries.ok()) << queries.status().ToString();
   ASSERT_EQ(queries->size(), 4u * 8 + 1);
-  FindNearest(*rows, options.living, 10, *queries);
+  ASSERT_TRUE(FindNearest(*rows, 10, options, *queries).ok());
   size_t left_out = 0;
   for (const CalibrationQuery& query : *queries) {
     const auto exact = FlatSearch(*rows, query.query, {.k = 11, .filter = options.living});

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "index/parallel.h"
+#include "base/parallel_for.h"
 #include "index/sealed_graph.h"
 
 namespace longbow::index {
@@ -16,24 +16,24 @@ class CodeRows {
  public:
   CodeRows(const RowCodes& codes, const CodeProjection& projection) : codes_(codes), projection_(projection) {}
 
-  void Project(LocalId rows, size_t threads) {
+  Status Project(LocalId rows, const ParallelOptions& parallel) {
     if (projection_.is_identity()) {
-      return;
+      return {};
     }
     projected_.resize(rows * stride());
-    ParallelFor(threads, rows, kPieceRows,
-                [this, row = std::vector<int8_t>(codes_.dimension()), dots = std::vector<int32_t>(),
-                 values = std::vector<float>(projection_.dimension())](size_t begin, size_t end) mutable {
-                  const kernels::GraphKernels& kernels = codes_.space().kernels();
-                  for (size_t i = begin; i < end; ++i) {
-                    const auto id = static_cast<LocalId>(i);
-                    const int32_t offset = kernels.row_as_query(codes_.row(id), codes_.dimension(), row.data());
-                    projection_.Project(kernels, row.data(), offset, codes_.scale(id), &dots, values.data());
-                    uint8_t* const out = projected_.data() + i * stride();
-                    const float scale = kernels.quantize_row(values.data(), projection_.dimension(), out);
-                    std::memcpy(out + projection_.dimension(), &scale, sizeof(scale));
-                  }
-                });
+    return ParallelFor(rows, parallel,
+                       [this, row = std::vector<int8_t>(codes_.dimension()), dots = std::vector<int32_t>(),
+                        values = std::vector<float>(projection_.dimension())](size_t begin, size_t end) mutable {
+                         const kernels::GraphKernels& kernels = codes_.space().kernels();
+                         for (size_t i = begin; i < end; ++i) {
+                           const auto id = static_cast<LocalId>(i);
+                           const int32_t offset = kernels.row_as_query(codes_.row(id), codes_.dimension(), row.data());
+                           projection_.Project(kernels, row.data(), offset, codes_.scale(id), &dots, values.data());
+                           uint8_t* const out = projected_.data() + i * stride();
+                           const float scale = kernels.quantize_row(values.data(), projection_.dimension(), out);
+                           std::memcpy(out + projection_.dimension(), &scale, sizeof(scale));
+                         }
+                       });
   }
 
   void Read(LocalId id, float* out) const {
@@ -155,10 +155,9 @@ std::vector<LocalId> LinkedRows(const FinalLinks& links) {
 }  // namespace
 
 Result<std::unique_ptr<SealedGraph>> SealedGraph::Build(const ActiveGraph& graph, const SealOptions& options) {
-  const FinalLinks links = FinishLinks(graph, options.living, options.threads);
+  LB_ASSIGN(const FinalLinks links, FinishLinks(graph, options));
   const RowCodes& codes = graph.codes();
-  CodeProjection projection =
-      CodeProjection::Learn(codes, LinkedRows(links), options.kept_variance, options.code_ratio_max);
+  LB_ASSIGN(CodeProjection projection, CodeProjection::Learn(codes, LinkedRows(links), options));
   const size_t entry_points = links.entries == nullptr ? 0 : links.entries->ids.size();
   const SealedLayout layout = SealedLayout::Of(links.rows, codes.dimension(), projection.dimension(), entry_points);
   const std::shared_ptr<const VectorRows>& rows = graph.shared_rows();
@@ -169,24 +168,26 @@ Result<std::unique_ptr<SealedGraph>> SealedGraph::Build(const ActiveGraph& graph
   LB_ASSIGN(ReservedMemory residual_memory,
             ReservedMemory::Create(codes.dimension() * std::max<size_t>(1, links.rows), "second level of codes"));
 
+  const ParallelOptions parallel{options.threads, kPieceRows, options.cancellation};
   CodeRows code_rows(codes, sealed->projection_);
-  code_rows.Project(links.rows, options.threads);
+  LB_TRY(code_rows.Project(links.rows, parallel));
   const BlockWriter writer(codes, code_rows, sealed->layout_);
   uint8_t* const blocks = block_memory.As<uint8_t>();
   uint8_t* const residuals = residual_memory.As<uint8_t>();
-  ParallelFor(options.threads, links.rows, kPieceRows,
-              [&, own = writer, values = std::vector<float>(codes.dimension())](size_t begin, size_t end) mutable {
-                for (size_t i = begin; i < end; ++i) {
-                  const auto id = static_cast<LocalId>(i);
-                  if (!graph.links().IsLinked(id)) {
-                    continue;
-                  }
-                  own.Write(id, links.at(id), blocks + i * layout.block_stride);
-                  codes.space().ToSpace(graph.rows(), id, values.data());
-                  codes.space().kernels().quantize_residual(values.data(), codes.row(id), codes.scale(id),
-                                                            codes.dimension(), residuals + i * codes.dimension());
-                }
-              });
+  LB_TRY(
+      ParallelFor(links.rows, parallel,
+                  [&, own = writer, values = std::vector<float>(codes.dimension())](size_t begin, size_t end) mutable {
+                    for (size_t i = begin; i < end; ++i) {
+                      const auto id = static_cast<LocalId>(i);
+                      if (!graph.links().IsLinked(id)) {
+                        continue;
+                      }
+                      own.Write(id, links.at(id), blocks + i * layout.block_stride);
+                      codes.space().ToSpace(graph.rows(), id, values.data());
+                      codes.space().kernels().quantize_residual(values.data(), codes.row(id), codes.scale(id),
+                                                                codes.dimension(), residuals + i * codes.dimension());
+                    }
+                  }));
 
   sealed->blocks_ = ShareMemory(std::move(block_memory), layout.rows * layout.block_stride);
   sealed->residuals_ = ShareMemory(std::move(residual_memory), layout.rows * codes.dimension());

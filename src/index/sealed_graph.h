@@ -10,18 +10,10 @@
 #include "index/active_graph.h"
 #include "index/code_projection.h"
 #include "index/final_links.h"
+#include "index/seal_options.h"
 #include "index/sealed_layout.h"
 
 namespace longbow::index {
-
-struct SealOptions {
-  size_t threads = 1;
-  const RowFilter* living = nullptr;  // rows that belong; null: all
-  // Share of the variance that the codes' dimensions must hold, and the share of all dimensions above which a
-  // projection is not worth its cost. A ratio of 0: codes of all dimensions.
-  float kept_variance = 0.965f;
-  float code_ratio_max = 0.67f;
-};
 
 // One block a row: the 1-bit codes of its 32 neighbours relative to it (RaBitQ, Gao & Long, SIGMOD 2024; inside the
 // node as SymphonyQG has them, Gou et al., SIGMOD 2025), its own int8 row, factors and ids. A step of a walk reads one
@@ -29,7 +21,8 @@ struct SealOptions {
 // int8 level, and by the exact rows. Immutable, thread safe.
 class SealedGraph final : public VectorIndex {
  public:
-  // From a graph whose lists nobody changes meanwhile. RESOURCE_EXHAUSTED if there is no memory for it.
+  // From a graph whose lists nobody changes meanwhile. RESOURCE_EXHAUSTED if there is no memory for it;
+  // CANCELLED, DEADLINE_EXCEEDED.
   static Result<std::unique_ptr<SealedGraph>> Build(const ActiveGraph& graph, const SealOptions& options);
 
   // The graph as docs/formats/graph.md has it: pieces that follow each other and share the graph's memory.
