@@ -76,6 +76,8 @@ class FaultFileSystem::FaultFile final : public File {
     return base_->Size();
   }
 
+  void DropCache() override { base_->DropCache(); }
+
   const std::string& path() const override { return base_->path(); }
 
  private:

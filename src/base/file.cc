@@ -15,6 +15,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/kill_point.h"
+
 namespace longbow {
 namespace {
 
@@ -187,6 +189,8 @@ class RealFile final : public File {
     return static_cast<uint64_t>(info.st_size);
   }
 
+  void DropCache() override { ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED); }  // a hint: its failure costs nothing
+
   const std::string& path() const override { return path_; }
   int fd() const { return fd_; }
 
@@ -338,6 +342,7 @@ std::string ParentOf(const std::string& path) {
 Status WriteNewFile(FileSystem& fs, const std::string& path, std::string_view content) {
   LB_ASSIGN(std::unique_ptr<File> file, fs.Open(path, OpenMode::kCreateOrTruncate));
   LB_TRY(file->WriteAt(0, {Slice(reinterpret_cast<const uint8_t*>(content.data()), content.size(), nullptr)}));
+  LB_KILL_POINT("whole_file.written");
   return file->Sync();
 }
 
@@ -370,9 +375,14 @@ Result<std::string> ReadWholeFile(FileSystem& fs, const std::string& path) {
 
 Status WriteWholeFile(FileSystem& fs, const std::string& path, std::string_view content) {
   const std::string temporary = path + ".tmp";
+  LB_KILL_POINT("whole_file.begin");
   LB_TRY(WriteNewFile(fs, temporary, content));
+  LB_KILL_POINT("whole_file.synced");
   LB_TRY(fs.Rename(temporary, path));
-  return fs.SyncDirectory(ParentOf(path));
+  LB_KILL_POINT("whole_file.renamed");
+  LB_TRY(fs.SyncDirectory(ParentOf(path)));
+  LB_KILL_POINT("whole_file.named");
+  return {};
 }
 
 }  // namespace longbow

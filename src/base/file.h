@@ -27,6 +27,8 @@ class File {
   virtual Status Allocate(uint64_t offset, uint64_t size) = 0;
   virtual Status Truncate(uint64_t size) = 0;
   virtual Result<uint64_t> Size() = 0;
+  // Lets the system forget what it holds of the file in memory and has on disk, so that the next read asks the disk.
+  virtual void DropCache() {}
   virtual const std::string& path() const = 0;
 
   // The bytes [offset, offset + size), offset a multiple of kMapAlignment: of the page cache where the system can map

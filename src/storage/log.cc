@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
+#include <future>
+#include <span>
 #include <thread>
 
+#include "base/kill_point.h"
 #include "base/limits.h"
 #include "base/mutex.h"
 #include "storage/log_replay.h"
@@ -23,10 +26,19 @@ struct Caller {
   Done done;
 };
 
-// What one write makes durable, and who waits for it.
-struct Group {
-  std::vector<SummedRecord> records;
-  std::vector<Caller> callers;  // more than records if some were refused
+// A caller of Sync or Recover.
+struct Request {
+  bool recover = false;
+  std::promise<Status>* answer = nullptr;
+};
+
+// What the log's thread does next.
+struct Turn {
+  std::vector<SummedRecord> records;  // to be written at once
+  std::vector<Caller> callers;        // who waits for them; more than records if some were refused
+  std::vector<Request> requests;      // after that
+  bool poisoned = false;              // when the turn was taken, so that nothing that got an LSN is left in the queue
+  bool last = false;                  // the log was stopped
 };
 
 class CommittingLog final : public Log {
@@ -67,6 +79,8 @@ class CommittingLog final : public Log {
     done({}, Unavailable("the log is stopped"));
   }
 
+  Status Sync() override { return options_.sync == SyncPolicy::kFsync ? Status() : Ask(false); }
+  Status Recover() override { return Ask(true); }
   Status Cut(Lsn upto) override { return writer_->Cut(upto); }
 
   Lsn last_lsn() const override {
@@ -116,51 +130,123 @@ class CommittingLog final : public Log {
     return health_;
   }
 
+  // Has the log's thread do something, and waits.
+  Status Ask(bool recover) {
+    std::promise<Status> answer;
+    {
+      MutexLock lock(mu_);
+      if (stopped_) {
+        return Unavailable("the log is stopped");
+      }
+      requests_.push_back({.recover = recover, .answer = &answer});
+      changed_.NotifyOne();
+    }
+    return answer.get_future().get();
+  }
+
   void Run() {
     while (true) {
-      const Group group = TakeGroup();
-      if (group.callers.empty()) {
-        return;
-      }
-      const Status committed = Commit(group);
-      for (const Caller& caller : group.callers) {
+      const Turn turn = NextTurn();
+      const Status committed = Commit(turn.records);
+      LB_KILL_POINT("log.group.answer");
+      for (const Caller& caller : turn.callers) {
         caller.done(caller.lsn, caller.refused.ok() ? committed : caller.refused);
+      }
+      LB_KILL_POINT("log.group.answered");
+      const bool due = options_.sync == SyncPolicy::kInterval && writer_->has_unsynced() &&
+                       options_.clock->SteadyNow() >= SyncDeadline();
+      const bool asked = std::any_of(turn.requests.begin(), turn.requests.end(), [](auto& r) { return !r.recover; });
+      if (due || asked || turn.last) {
+        SyncWritten();
+      }
+      for (const Request& request : turn.requests) {
+        request.answer->set_value(request.recover && turn.poisoned ? RecoverWriter() : health());
+      }
+      if (turn.last) {
+        return;
       }
     }
   }
 
-  // All that waits, up to the size of a group and to the end of the file; waits until there is something. Empty:
-  // stopped.
-  Group TakeGroup() {
+  // All that waits, up to the size of a group and to the end of the file; waits until there is something, or until a
+  // sync is due.
+  Turn NextTurn() {
     // Room of 0 means that the group opens a new file.
     const uint64_t room = writer_->room_bytes() > 0 ? writer_->room_bytes() : options_.file_size_bytes;
     const uint64_t size_max = std::min(room, options_.group_size_max_bytes);
-    Group group;
+    Turn turn;
     MutexLock lock(mu_);
-    while (queue_.empty() && !stopped_) {
-      changed_.Wait(mu_);
+    while (queue_.empty() && requests_.empty() && !stopped_) {
+      if (options_.sync != SyncPolicy::kInterval || !health_.ok() || !writer_->has_unsynced()) {
+        changed_.Wait(mu_);
+      } else if (!changed_.WaitUntil(mu_, SyncDeadline())) {
+        return turn;
+      }
     }
-    for (uint64_t size = 0; !queue_.empty() && (group.callers.empty() || size < size_max); queue_.pop_front()) {
+    // What was queued before the log was poisoned is refused in one turn, so that Recover finds nothing of it.
+    for (uint64_t size = 0; !queue_.empty() && (turn.callers.empty() || size < size_max || !health_.ok());
+         queue_.pop_front()) {
       Waiting& next = queue_.front();
       if (next.caller.refused.ok()) {
         size += RecordSize(next.size);
         queued_bytes_ -= next.size;
-        group.records.push_back(std::move(next.summed));
+        turn.records.push_back(std::move(next.summed));
       }
-      group.callers.push_back(std::move(next.caller));
+      turn.callers.push_back(std::move(next.caller));
     }
-    return group;
+    turn.requests.swap(requests_);
+    turn.poisoned = !health_.ok();
+    turn.last = stopped_ && queue_.empty();
+    return turn;
   }
 
-  Status Commit(const Group& group) {
+  std::chrono::steady_clock::time_point SyncDeadline() const { return unsynced_since_ + options_.sync_interval; }
+
+  Status Commit(std::span<const SummedRecord> records) {
     LB_TRY(health());
-    const Status status = group.records.empty() ? Status() : writer_->WriteGroup(group.records);
-    return status.ok() ? status : Poison(status);
+    if (records.empty()) {
+      return {};
+    }
+    const bool first_unsynced = !writer_->has_unsynced();
+    const auto begun = options_.clock->SteadyNow();
+    const Status status = writer_->WriteGroup(records);
+    if (!status.ok()) {
+      const Status health = Poison(status);
+      return writer_->outcome_unknown()
+                 ? Unavailable(std::string(health.message()) +
+                               "; if the server ends before writing resumes, these rows may be there after the restart")
+                 : health;
+    }
+    if (first_unsynced) {
+      unsynced_since_ = begun;
+    }
+    return {};
+  }
+
+  void SyncWritten() {
+    if (health().ok()) {
+      if (const Status status = writer_->Sync(); !status.ok()) {
+        (void)Poison(status);
+      }
+    }
+  }
+
+  Status RecoverWriter() {
+    LB_TRY(writer_->Recover());
+    // Since the failure nothing was admitted, and what had been is answered: the queue holds no LSN.
+    MutexLock lock(mu_);
+    last_lsn_ = writer_->last_lsn();
+    health_ = Status();
+    return {};
   }
 
   Status Poison(const Status& reason) {
-    const Status health = Unavailable("log is read-only since " + UtcTime(options_.clock->WallNowNs()) + ": " +
-                                      std::string(reason.message()));
+    const bool full = reason.code() == StatusCode::kResourceExhausted;
+    std::string message = "log is read-only since " + UtcTime(options_.clock->WallNowNs()) + ": " +
+                          std::string(reason.message()) + "; reads go on; " +
+                          (full ? "free space on the disk" : "check the disk") +
+                          ": writing resumes by itself once the disk takes it";
+    const Status health = full ? ResourceExhausted(std::move(message)) : Unavailable(std::move(message));
     MutexLock lock(mu_);
     health_ = health;
     return health;
@@ -171,9 +257,13 @@ class CommittingLog final : public Log {
   const std::vector<std::string> strange_files_;
   std::unique_ptr<LogWriter> writer_;
 
+  // Of the log's thread.
+  std::chrono::steady_clock::time_point unsynced_since_;
+
   mutable Mutex mu_;
   CondVar changed_;
   std::deque<Waiting> queue_ GUARDED_BY(mu_);
+  std::vector<Request> requests_ GUARDED_BY(mu_);
   uint64_t queued_bytes_ GUARDED_BY(mu_) = 0;  // of bodies in queue_
   Lsn last_lsn_ GUARDED_BY(mu_);
   Status health_ GUARDED_BY(mu_);

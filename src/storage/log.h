@@ -5,7 +5,8 @@
 // kind, time) + body.
 // `<directory>/COMMITTED` keeps the last acknowledged LSN, so that damage is not mistaken for a torn tail.
 // Group commit: one thread writes everything that waits with one gathered write and one fdatasync, then calls back.
-// Poisoned: after a failed or short write or fsync nothing is acknowledged any more until the log is opened again.
+// Poisoned: after a failed or short write or fsync nothing is acknowledged any more until Recover() succeeds, or the
+// log is opened again.
 #pragma once
 
 #include <chrono>
@@ -42,9 +43,19 @@ struct LogRecord {
   Slices body;
 };
 
+// When a record counts as acknowledged, and so what a power cut may take. The end of the process alone, kill -9
+// included, takes nothing under any of them: the bytes are the operating system's by then.
+enum class SyncPolicy : uint8_t {
+  kFsync,     // fdatasync returned: nothing is lost
+  kInterval,  // written; synced `sync_interval` later at most, so what was acknowledged before that long is safe
+  kNone,      // written; synced when a file is full, at a checkpoint and at a clean end. A power cut may take the rest
+};
+
 struct LogOptions {
   uint64_t file_size_bytes;  // a new file begins once one has reached this; reserved when it is created
   uint64_t group_size_max_bytes = 64u << 20;  // one gathered write
+  SyncPolicy sync = SyncPolicy::kFsync;
+  std::chrono::milliseconds sync_interval{100};  // of kInterval
   // Repair: believe the files and not COMMITTED. An acknowledged end that is damaged or missing is then cut off like a
   // torn tail; damage in the middle is still refused.
   bool ignore_commit_mark = false;
@@ -56,9 +67,9 @@ struct LogOptions {
 
 // Since Open.
 struct LogStats {
-  uint64_t records = 0;  // durable ones
+  uint64_t records = 0;  // acknowledged ones
   uint64_t bytes = 0;    // of those, headers included
-  uint64_t syncs = 0;    // groups, one fdatasync each
+  uint64_t syncs = 0;    // one for each group under kFsync
   std::chrono::nanoseconds sync_time{0};
 };
 
@@ -74,13 +85,23 @@ class Log {
   virtual ~Log() = default;
 
   // Takes the next LSN and queues the record; records become durable in LSN order. Returns at once.
-  // `done` runs on the log's thread, in LSN order, exactly once: OK = durable (fdatasync returned), else the reason:
-  //   UNAVAILABLE         the log is poisoned, or stopped (then `done` runs on the caller's thread); the record may
-  //   come
-  //                       back at the next Open if it had been queued
-  //   RESOURCE_EXHAUSTED  body over limits::kLogRecordSizeMaxBytes, or too much waiting (limits::kLogQueueSizeMaxBytes)
+  // `done` runs on the log's thread, in LSN order, exactly once: OK = acknowledged as SyncPolicy says, else the reason:
+  //   UNAVAILABLE         the log is poisoned, or stopped (then `done` runs on the caller's thread). A record that was
+  //                       being written when the disk failed may come back at the next Open; the message says so then.
+  //                       After Recover() it does not
+  //   RESOURCE_EXHAUSTED  nothing was written: body over limits::kLogRecordSizeMaxBytes, too much waiting
+  //                       (limits::kLogQueueSizeMaxBytes), or the log is poisoned because the disk is full
   // A record refused before it got an LSN is reported with LSN 0. `done` must not call Stop. Thread safe.
   virtual void Append(LogRecord record, std::function<void(Lsn, Status)> done) = 0;
+
+  // Returns when every record acknowledged before the call is on stable storage; at once under kFsync. Else health().
+  // Must come before anything durable that relies on those records, such as a manifest. Thread safe.
+  virtual Status Sync() = 0;
+  // Tries to end the poisoning: seals the file off behind the last acknowledged record, so that what was refused is
+  // gone, reads all acknowledged records of that file back, and begins a new file. LSNs of refused records are given
+  // out again. OK also if the log is healthy. An error leaves it poisoned; it may be tried again. Thread safe; must not
+  // be called from a `done`.
+  virtual Status Recover() = 0;
 
   // Removes files that hold only records with lsn <= upto. Thread safe.
   virtual Status Cut(Lsn upto) = 0;

@@ -139,4 +139,29 @@ Result<std::optional<uint64_t>> LogFileReader::FindWrittenAfter(Lsn lsn, uint64_
   return std::optional<uint64_t>();
 }
 
+Status CheckLogFile(File& file, uint64_t end, Lsn last_lsn) {
+  const auto bad = [&](uint64_t offset, const std::string& what) {
+    return DataLoss("log file '" + file.path() + "' is damaged at offset " + std::to_string(offset) + ": " + what);
+  };
+  LB_ASSIGN(LogFileReader reader, LogFileReader::Open(file));
+  LB_ASSIGN(const std::optional<LogFileHeader> header, reader.ReadHeader());
+  if (!header) {
+    return bad(0, "wrong file header");
+  }
+  Lsn lsn{header->first_lsn.value - 1};
+  uint64_t offset = kLogFileHeaderBytes;
+  while (offset < end) {
+    LB_ASSIGN(const LogItem item, reader.ReadItem(offset, header->salt));
+    if (item.kind != LogItem::Kind::kRecord || item.record.lsn != lsn.Next()) {
+      return bad(offset, "record " + std::to_string(lsn.value + 1) + " is not there any more");
+    }
+    lsn = item.record.lsn;
+    offset = item.end;
+  }
+  if (offset != end || lsn != last_lsn) {
+    return bad(offset, "expected record " + std::to_string(last_lsn.value) + " to end at " + std::to_string(end));
+  }
+  return {};
+}
+
 }  // namespace longbow::storage

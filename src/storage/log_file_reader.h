@@ -55,4 +55,8 @@ class LogFileReader {
   uint64_t window_offset_ = 0;
 };
 
+// Whether the file holds whole records from its header to `end`, without a gap, the last of them `last_lsn`. DATA_LOSS
+// with offset if not.
+Status CheckLogFile(File& file, uint64_t end, Lsn last_lsn);
+
 }  // namespace longbow::storage

@@ -280,7 +280,7 @@ INSTANTIATE_TEST_SUITE_P(Calls, LogFaults,
                                            FaultCase{FileCall::kSyncDirectory, FaultKind::kIoError,
                                                      "Input/output error"}));
 
-TEST_P(LogFaults, OneFailurePoisonsForGood) {
+TEST_P(LogFaults, OneFailurePoisons) {
   MemoryFileSystem memory;
   FaultFileSystem fs(memory);
   FakeClock clock;
@@ -293,13 +293,20 @@ TEST_P(LogFaults, OneFailurePoisonsForGood) {
     status = AppendAndWait(*log, MakeRecord(acknowledged + 1, 100));
     acknowledged += status.ok() ? 1 : 0;
   }
-  EXPECT_EQ(status.code(), StatusCode::kUnavailable);
-  EXPECT_TRUE(status.message().starts_with("log is read-only since 2023-11-14T22:13:20Z: ")) << status.ToString();
-  EXPECT_NE(status.message().find(GetParam().reason), std::string_view::npos) << status.ToString();
-  EXPECT_EQ(log->health().ToString(), status.ToString());
+  const Status health = log->health();
+  const bool full = GetParam().kind == FaultKind::kNoSpace;
+  EXPECT_EQ(health.code(), full ? StatusCode::kResourceExhausted : StatusCode::kUnavailable);
+  EXPECT_TRUE(health.message().starts_with("log is read-only since 2023-11-14T22:13:20Z: ")) << health.ToString();
+  EXPECT_NE(health.message().find(GetParam().reason), std::string_view::npos) << health.ToString();
+  EXPECT_NE(health.message().find(full ? "free space on the disk" : "check the disk"), std::string_view::npos);
+  // The one whose writing failed may be in the file or not; RESOURCE_EXHAUSTED promises that nothing was written.
+  const bool wrote = GetParam().call == FileCall::kWrite || GetParam().call == FileCall::kSync;
+  EXPECT_EQ(status.code(), wrote ? StatusCode::kUnavailable : health.code());
+  EXPECT_TRUE(status.message().starts_with(health.message()));
+  EXPECT_EQ(status.message().find("may be there after the restart") != std::string_view::npos, wrote);
   const uint64_t changes = fs.CountChanges();
   for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(AppendAndWait(*log, MakeRecord(200, 10)).ToString(), status.ToString());
+    EXPECT_EQ(AppendAndWait(*log, MakeRecord(200, 10)).ToString(), health.ToString());
   }
   log.reset();
   EXPECT_EQ(fs.CountChanges(), changes) << "a poisoned log does not touch the disk";

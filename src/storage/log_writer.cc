@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "base/kill_point.h"
+#include "storage/log_file_reader.h"
+
 namespace longbow::storage {
 namespace {
 
@@ -76,7 +79,9 @@ std::string CommitMarkPath(const std::string& directory) { return directory + "/
 Result<std::unique_ptr<LogWriter>> LogWriter::Create(FileSystem& fs, std::string directory, const LogOptions& options,
                                                      LogContents contents, Lsn next_lsn, uint64_t seed) {
   std::unique_ptr<LogWriter> writer(new LogWriter(fs, std::move(directory), options, seed));
+  writer->last_lsn_ = writer->synced_lsn_ = {next_lsn.value - 1};
   if (contents.unborn_file) {
+    LB_KILL_POINT("log.open.unborn_file");
     LB_TRY(fs.Remove(*contents.unborn_file));
     LB_TRY(fs.SyncDirectory(writer->directory_));
   }
@@ -84,10 +89,8 @@ Result<std::unique_ptr<LogWriter>> LogWriter::Create(FileSystem& fs, std::string
   if (continues) {
     LB_TRY(writer->ContinueLastFile(contents));
   }
-  const auto bytes = EncodeCommitMark({next_lsn.value - 1});
-  const std::string mark(bytes.begin(), bytes.end());
-  LB_TRY(WriteWholeFile(fs, CommitMarkPath(writer->directory_), mark + mark));
-  LB_ASSIGN(writer->mark_, fs.Open(CommitMarkPath(writer->directory_), OpenMode::kReadWrite));
+  LB_TRY(writer->WriteMarkFile(writer->synced_lsn_));
+  LB_KILL_POINT("log.open.marked");
   {
     MutexLock lock(writer->mu_);
     writer->files_ = std::move(contents.files);
@@ -101,14 +104,20 @@ Result<std::unique_ptr<LogWriter>> LogWriter::Create(FileSystem& fs, std::string
 Status LogWriter::ContinueLastFile(const LogContents& contents) {
   const LogFileEntry& last = contents.files.back();
   LB_ASSIGN(file_, fs_.Open(last.path, OpenMode::kReadWrite));
-  offset_ = last.used_bytes;
+  offset_ = synced_offset_ = last.used_bytes;
   salt_ = contents.salt;
+  LB_KILL_POINT("log.open.rewrite");
   LB_TRY(Rewrite(*file_, contents.unsure_offset, offset_));
+  LB_KILL_POINT("log.open.rewritten");
   if (contents.torn) {
     LB_TRY(file_->Truncate(offset_));
+    LB_KILL_POINT("log.open.truncated");
   }
-  LB_TRY(file_->Allocate(0, std::max(options_.file_size_bytes, offset_)));
+  reserved_ = std::max(options_.file_size_bytes, offset_);
+  LB_TRY(file_->Allocate(0, reserved_));
+  LB_KILL_POINT("log.open.reserved");
   LB_TRY(file_->Sync());
+  LB_KILL_POINT("log.open.synced");
   // The file's name may be all that the last life of this program did not come to sync.
   return fs_.SyncDirectory(directory_);
 }
@@ -117,12 +126,21 @@ Status LogWriter::BeginFile(Lsn first_lsn) {
   const std::string path = directory_ + "/" + LogFileName(first_lsn);
   const LogFileHeader header{.first_lsn = first_lsn, .salt = random_.Next()};
   const auto bytes = Encode(header);
-  LB_ASSIGN(file_, fs_.Open(path, OpenMode::kCreate));
-  LB_TRY(file_->Allocate(0, std::max<uint64_t>(options_.file_size_bytes, bytes.size())));
-  LB_TRY(file_->WriteAt(0, {Slice(bytes.data(), bytes.size(), nullptr)}));
-  LB_TRY(file_->Sync());
+  const uint64_t reserved = std::max<uint64_t>(options_.file_size_bytes, bytes.size());
+  LB_KILL_POINT("log.file.begin");
+  LB_ASSIGN(std::unique_ptr<File> file, fs_.Open(path, OpenMode::kCreate));
+  LB_KILL_POINT("log.file.created");
+  LB_TRY(file->Allocate(0, reserved));
+  LB_KILL_POINT("log.file.reserved");
+  LB_TRY(file->WriteAt(0, {Slice(bytes.data(), bytes.size(), nullptr)}));
+  LB_KILL_POINT("log.file.header_written");
+  LB_TRY(file->Sync());
+  LB_KILL_POINT("log.file.synced");
   LB_TRY(fs_.SyncDirectory(directory_));
-  offset_ = bytes.size();
+  LB_KILL_POINT("log.file.named");
+  file_ = std::move(file);
+  offset_ = synced_offset_ = bytes.size();
+  reserved_ = reserved;
   salt_ = header.salt;
   MutexLock lock(mu_);
   files_.push_back({.path = path, .first_lsn = first_lsn, .used_bytes = offset_});
@@ -135,14 +153,13 @@ Slices LogWriter::Gather(std::span<const SummedRecord> records) {
     staged_size += StagedSize(summed);
   }
   Gatherer gatherer(staging_, staged_size);
-  const Lsn synced_lsn{records.front().record.lsn.value - 1};
   for (const SummedRecord& summed : records) {
     const LogRecord& record = summed.record;
     const size_t size = TotalSize(record.body);
     const RecordHeader header{.kind = record.kind,
                               .shard = record.shard,
                               .lsn = record.lsn,
-                              .synced_lsn = synced_lsn,
+                              .synced_lsn = synced_lsn_,
                               .term = record.term,
                               .index = record.index,
                               .time_ns = record.time_ns,
@@ -162,20 +179,59 @@ Slices LogWriter::Gather(std::span<const SummedRecord> records) {
   return gatherer.Take();
 }
 
+// So that a full disk is met before the first byte is written.
+Status LogWriter::Reserve(uint64_t size) {
+  if (offset_ + size > reserved_) {
+    LB_TRY(file_->Allocate(offset_, size));
+    reserved_ = offset_ + size;
+    LB_KILL_POINT("log.group.reserved");
+  }
+  return {};
+}
+
 Status LogWriter::WriteGroup(std::span<const SummedRecord> records) {
+  outcome_unknown_ = false;
   if (room_bytes() == 0) {
+    LB_TRY(Sync());  // whatever the policy: only the last file may have a torn end
     LB_TRY(BeginFile(records.front().record.lsn));
   }
   const Slices pieces = Gather(records);
-  LB_TRY(file_->WriteAt(offset_, pieces));
-  LB_TRY(SyncRecords());
   const size_t size = TotalSize(pieces);
+  LB_TRY(Reserve(size));
+  LB_KILL_POINT("log.group.begin");
+  outcome_unknown_ = true;
+  LB_TRY(file_->WriteAt(offset_, pieces));
+  LB_KILL_POINT("log.group.written");
+  const Lsn last = records.back().record.lsn;
+  if (options_.sync == SyncPolicy::kFsync) {
+    LB_TRY(SyncRecords());
+    LB_KILL_POINT("log.group.synced");
+    LB_TRY(StoreMark(last));
+    LB_KILL_POINT("log.group.marked");
+    synced_lsn_ = last;
+    synced_offset_ = offset_ + size;
+  }
+  outcome_unknown_ = false;
+  last_lsn_ = last;
   offset_ += size;
-  LB_TRY(StoreMark(records.back().record.lsn));
   records_ += records.size();
   bytes_ += size;
   MutexLock lock(mu_);
   files_.back().used_bytes = offset_;
+  return {};
+}
+
+Status LogWriter::Sync() {
+  if (!has_unsynced()) {
+    return {};
+  }
+  LB_KILL_POINT("log.sync.begin");
+  LB_TRY(SyncRecords());
+  LB_KILL_POINT("log.sync.synced");
+  LB_TRY(StoreMark(last_lsn_));
+  LB_KILL_POINT("log.sync.marked");
+  synced_lsn_ = last_lsn_;
+  synced_offset_ = offset_;
   return {};
 }
 
@@ -191,13 +247,81 @@ Status LogWriter::SyncRecords() {
   return {};
 }
 
+Status LogWriter::WriteMarkFile(Lsn lsn) {
+  const auto bytes = EncodeCommitMark(lsn);
+  const std::string mark(bytes.begin(), bytes.end());
+  LB_TRY(WriteWholeFile(fs_, CommitMarkPath(directory_), mark + mark));
+  LB_ASSIGN(mark_, fs_.Open(CommitMarkPath(directory_), OpenMode::kReadWrite));
+  mark_slot_ = 0;
+  return {};
+}
+
 // Not synced: it has to outlive this process, not the machine. After a power cut an older mark is found, and what is
-// missing above it is what the log's own records cannot show either.
+// missing above it is what the log's own records cannot show either. It names durable records only: a mark above what
+// the disk kept would make a torn end look like damage.
 Status LogWriter::StoreMark(Lsn lsn) {
   const auto bytes = EncodeCommitMark(lsn);
   const uint64_t offset = mark_slot_ * kCommitMarkBytes;
   mark_slot_ = 1 - mark_slot_;
   return mark_->WriteAt(offset, {Slice(bytes.data(), bytes.size(), nullptr)});
+}
+
+// In an order in which a crash between any two steps leaves what Open takes: at worst the refused records come back.
+Status LogWriter::Recover() {
+  LB_KILL_POINT("log.recover.begin");
+  if (file_ != nullptr) {
+    // A mark whose writing failed may have named records that are about to go.
+    LB_TRY(WriteMarkFile(synced_lsn_));
+    LB_KILL_POINT("log.recover.marked");
+    LB_TRY(SealFile());
+    LB_KILL_POINT("log.recover.sealed");
+    synced_lsn_ = last_lsn_;
+    synced_offset_ = offset_;
+    LB_TRY(StoreMark(last_lsn_));
+    file_.reset();  // another attempt begins below
+  }
+  LB_TRY(RemoveFileWithoutRecords());
+  LB_KILL_POINT("log.recover.removed");
+  LB_TRY(BeginFile(last_lsn_.Next()));
+  LB_KILL_POINT("log.recover.begun");
+  outcome_unknown_ = false;
+  return {};
+}
+
+// Leaves exactly the acknowledged records in the file, durable and seen to be there.
+Status LogWriter::SealFile() {
+  const std::string path = file_->path();
+  LB_ASSIGN(file_, fs_.Open(path, OpenMode::kReadWrite));  // anew: errors of the old descriptor are not told again
+  if (synced_offset_ < offset_) {
+    // Acknowledged under another policy than kFsync, and dropped by the failed sync, if the kernel does that: they are
+    // worth writing again only if they can still be read.
+    LB_TRY(CheckLogFile(*file_, offset_, last_lsn_));
+    LB_TRY(Rewrite(*file_, synced_offset_, offset_));
+  }
+  LB_TRY(file_->Truncate(offset_));
+  LB_KILL_POINT("log.recover.truncated");
+  LB_TRY(file_->Sync());
+  LB_KILL_POINT("log.recover.synced");
+  reserved_ = offset_;
+  file_->DropCache();
+  return CheckLogFile(*file_, offset_, last_lsn_);
+}
+
+// The file that the failed group began, or the current one if it never took a record: its name is needed again.
+Status LogWriter::RemoveFileWithoutRecords() {
+  const std::string path = directory_ + "/" + LogFileName(last_lsn_.Next());
+  LB_ASSIGN(const bool exists, fs_.Exists(path));
+  if (!exists) {
+    return {};
+  }
+  {
+    MutexLock lock(mu_);
+    if (!files_.empty() && files_.back().path == path) {
+      files_.pop_back();
+    }
+  }
+  LB_TRY(fs_.Remove(path));
+  return fs_.SyncDirectory(directory_);
 }
 
 Status LogWriter::Cut(Lsn upto) {
@@ -214,9 +338,15 @@ Status LogWriter::Cut(Lsn upto) {
   }
   // Whichever of them a crash leaves, Open does not read files that end before the checkpoint.
   for (const LogFileEntry& entry : removed) {
+    LB_KILL_POINT("log.cut.remove");
     LB_TRY(fs_.Remove(entry.path));
+    LB_KILL_POINT("log.cut.removed");
   }
-  return removed.empty() ? Status() : fs_.SyncDirectory(directory_);
+  if (!removed.empty()) {
+    LB_TRY(fs_.SyncDirectory(directory_));
+    LB_KILL_POINT("log.cut.synced");
+  }
+  return {};
 }
 
 LogStats LogWriter::stats() const {

@@ -1,4 +1,4 @@
-// The log's files being written: groups of records, each with one gathered write and one fdatasync.
+// The log's files being written: groups of records, each with one gathered write, synced as SyncPolicy says.
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,7 @@ struct SummedRecord {
   uint32_t body_crc = 0;
 };
 
-// WriteGroup and room_bytes are for one thread, the rest is thread safe.
+// Cut, size_bytes and stats are thread safe, the rest is for one thread.
 class LogWriter {
  public:
   // Continues what was read: removes an unborn file, makes sure that everything read is durable, cuts off a torn tail,
@@ -30,8 +30,17 @@ class LogWriter {
   static Result<std::unique_ptr<LogWriter>> Create(FileSystem& fs, std::string directory, const LogOptions& options,
                                                    LogContents contents, Lsn next_lsn, uint64_t seed);
 
-  // Makes the records, of consecutive LSNs, durable. After an error the writer must not be used any more.
+  // Writes the records, of consecutive LSNs, and under kFsync makes them durable. After an error only Recover() may be
+  // called.
   Status WriteGroup(std::span<const SummedRecord> records);
+  // After WriteGroup failed: whether some of its records may be in the file.
+  bool outcome_unknown() const { return outcome_unknown_; }
+  // Makes durable what is not. After an error only Recover() may be called.
+  Status Sync();
+  bool has_unsynced() const { return synced_lsn_ < last_lsn_; }
+  // See Log::Recover.
+  Status Recover();
+  Lsn last_lsn() const { return last_lsn_; }  // of the last acknowledged record
   // How many bytes the current file takes before the next group begins a new one.
   uint64_t room_bytes() const { return offset_ < options_.file_size_bytes ? options_.file_size_bytes - offset_ : 0; }
 
@@ -45,8 +54,12 @@ class LogWriter {
 
   Status ContinueLastFile(const LogContents& contents);
   Status BeginFile(Lsn first_lsn);
+  Status Reserve(uint64_t size);
   Status SyncRecords();
+  Status WriteMarkFile(Lsn lsn);
   Status StoreMark(Lsn lsn);
+  Status SealFile();
+  Status RemoveFileWithoutRecords();
   Slices Gather(std::span<const SummedRecord> records);
 
   // Constant after construction.
@@ -57,9 +70,14 @@ class LogWriter {
   // Of the writing thread.
   Random random_;
   std::unique_ptr<File> mark_;
-  size_t mark_slot_ = 0;  // of its two, the one to write next
-  std::unique_ptr<File> file_;
-  uint64_t offset_ = 0;  // where the next record goes
+  size_t mark_slot_ = 0;        // of its two, the one to write next
+  std::unique_ptr<File> file_;  // null only after a failed Recover that came past sealing it
+  uint64_t offset_ = 0;         // where the next record goes: behind the last acknowledged one
+  uint64_t reserved_ = 0;       // size of file_
+  Lsn last_lsn_;
+  Lsn synced_lsn_;  // <= last_lsn_; all after it are in file_
+  uint64_t synced_offset_ = 0;
+  bool outcome_unknown_ = false;
   uint64_t salt_ = 0;
   std::vector<uint8_t> staging_;  // headers, padding and small bodies of one group
 
