@@ -136,6 +136,17 @@ constexpr std::array kTable = {
            .help = "Threads that serve connections, for each port; 0 = cores.",
            .min = 0,
            .max = kThreadsMax},
+    Option{.name = "wal_sync",
+           .default_text = "fsync",
+           .help = "When a write is acknowledged: fsync, on the disk; interval, written, on the disk wal_sync_interval "
+                   "later, so a power cut may take that long, kill -9 nothing; none, when the system likes.",
+           .choices = "fsync interval none"},
+    Option{.name = "wal_sync_interval",
+           .type = kDuration,
+           .default_text = "100ms",
+           .help = "With wal_sync=interval: the longest that an acknowledged write waits for its fdatasync.",
+           .min = 0.001,
+           .max = 60},
     Option{.name = "max_wal_size",
            .type = kSize,
            .default_text = "512MiB",
@@ -291,6 +302,11 @@ Status FillEngine(const Config& config, node::ServeOptions& options) {
   options.search_threads = Threads(config, "search_threads");
   options.write_threads = Threads(config, "write_threads");
   options.io_threads = Threads(config, "io_threads");
+  const std::string& wal_sync = config.String("wal_sync");  // the table's choices let nothing else through
+  options.wal_sync = wal_sync == "none"       ? SyncPolicy::kNone
+                     : wal_sync == "interval" ? SyncPolicy::kInterval
+                                              : SyncPolicy::kFsync;
+  options.wal_sync_interval = Milliseconds(config, "wal_sync_interval");
   options.max_wal_size_bytes = config.Size("max_wal_size");
   options.snapshot_interval = Milliseconds(config, "snapshot_interval");
   return {};

@@ -55,6 +55,8 @@ TEST(Options, DefaultsOfTheTableAreThoseOfTheStruct) {
   EXPECT_EQ(options->hnsw_ef_search, plain.hnsw_ef_search);
   EXPECT_EQ(options->index_memory_lean, plain.index_memory_lean);
   EXPECT_EQ(options->segment_rows_max, plain.segment_rows_max);
+  EXPECT_EQ(options->wal_sync, plain.wal_sync);
+  EXPECT_EQ(options->wal_sync_interval, plain.wal_sync_interval);
   EXPECT_EQ(options->max_wal_size_bytes, plain.max_wal_size_bytes);
   EXPECT_EQ(options->snapshot_interval, plain.snapshot_interval);
   EXPECT_EQ(options->drain_timeout, plain.drain_timeout);
@@ -72,12 +74,16 @@ TEST(Options, NamesOfTheContractReachTheStruct) {
                                                                                 {"GRPC_MAX_RECV_MSG_SIZE", "64MiB"},
                                                                                 {"MAX_WAL_SIZE", "1048576"},
                                                                                 {"LONGBOW_INDEX_MEMORY", "lean"},
+                                                                                {"LONGBOW_WAL_SYNC", "interval"},
+                                                                                {"WAL_SYNC_INTERVAL", "20ms"},
                                                                                 {"LONGBOW_SEARCH_THREADS", "3"}});
   ASSERT_TRUE(options.ok()) << options.status().ToString();
   EXPECT_EQ(options->listen_addr, "127.0.0.1:1");
   EXPECT_EQ(options->data_path, "/x");
   EXPECT_EQ(options->node_id, "n1");
   EXPECT_EQ(options->hnsw_m, 32u);
+  EXPECT_EQ(options->wal_sync, SyncPolicy::kInterval);
+  EXPECT_EQ(options->wal_sync_interval, std::chrono::milliseconds(20));
   EXPECT_EQ(options->grpc_keepalive_time, std::chrono::minutes(5));
   EXPECT_EQ(options->grpc_max_recv_msg_size_bytes, 64u << 20);
   EXPECT_EQ(options->max_wal_size_bytes, 1'048'576u);

@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <memory>
 #include <string>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/kill_point.h"
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "bin/options.h"
@@ -43,11 +45,29 @@ void KeepLargeBlocks() {
   mallopt(M_TRIM_THRESHOLD, kTrimThresholdBytes);
 }
 
+void WarnOfUnsyncedWrites(Logger& logger, const node::ServeOptions& options) {
+  if (options.wal_sync == SyncPolicy::kInterval) {
+    logger.Warn("wal_sync=interval: a power cut may take writes that were acknowledged",
+                {{"younger_than_ms", options.wal_sync_interval.count()}});
+  } else if (options.wal_sync == SyncPolicy::kNone) {
+    logger.Warn("wal_sync=none: a power cut may take writes that were acknowledged since the last checkpoint");
+  }
+}
+
+// For crash tests: LONGBOW_KILL_AT=name:nth ends this process at a place named with LB_KILL_POINT.
+Status ArmKillPointFromEnvironment() {
+  const char* text = std::getenv("LONGBOW_KILL_AT");
+  return text == nullptr ? Status() : ArmKillPoint(text);
+}
+
 }  // namespace
 
 int Serve(const Config& config, const node::ServeOptions& options) {
   KeepLargeBlocks();
   Logger logger(ToLoggerOptions(config));
+  if (const Status armed = ArmKillPointFromEnvironment(); !armed.ok()) {
+    return Fail(logger, armed);
+  }
   Result<StopSignals> signals = StopSignals::Block();
   if (!signals.ok()) {
     return Fail(logger, signals.status());
@@ -59,10 +79,12 @@ int Serve(const Config& config, const node::ServeOptions& options) {
                            {"node_id", options.node_id},
                            {"data_path", options.data_path},
                            {"isa", kernels::IsaName(options.kernels->isa)},
+                           {"wal_sync", SyncPolicyName(options.wal_sync)},
                            {"pid", getpid()}});
   for (const std::string& warning : config.warnings()) {
     logger.Warn(warning);
   }
+  WarnOfUnsyncedWrites(logger, options);
   Metrics metrics;
   Result<std::unique_ptr<node::Node>> started =
       node::Node::Start(options, {.fs = RealFileSystem(), .clock = RealClock(), .logger = logger, .metrics = metrics});

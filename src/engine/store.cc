@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 
+#include "base/kill_point.h"
 #include "base/limits.h"
 #include "engine/entry.h"
 
@@ -63,6 +64,8 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
       metrics.MakeCounter("longbow_wal_write_errors_total", "Entries the write-ahead log refused or could not write");
   fsync_seconds_ = metrics.MakeHistogram("longbow_wal_fsync_duration_seconds",
                                          "Time of one fdatasync of the write-ahead log", LatencyBuckets());
+  log_recoveries_ = metrics.MakeCounter("longbow_wal_recoveries_total",
+                                        "Times the write-ahead log took writes again after the disk had failed");
   checkpoints_written_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "ok"}});
   checkpoints_failed_ =
       metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
@@ -86,7 +89,8 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
   filters_size_gauge_ = metrics.MakeGauge("longbow_filter_index_size_bytes",
                                           "Indexes of columns, and of vectors in their order, made for filters");
   log_size_gauge_ = metrics.MakeGauge("longbow_wal_size_bytes", "Size of the write-ahead log on disk");
-  read_only_gauge_ = metrics.MakeGauge("longbow_read_only", "1 after a failed write to the log, until a restart");
+  read_only_gauge_ =
+      metrics.MakeGauge("longbow_read_only", "1 after a failed write to the log, until the disk takes writes again");
 }
 
 Result<std::unique_ptr<Store>> Store::Open(StoreEnvironment environment, StoreOptions options) {
@@ -103,7 +107,10 @@ Status Store::OpenFolder() {
   State state(options_.segment);
   LB_TRY(checkpoints_.Load(&state));
   uint64_t replayed = 0;
-  storage::LogOptions log_options{.file_size_bytes = options_.log_file_size_bytes, .clock = &environment_.clock};
+  storage::LogOptions log_options{.file_size_bytes = options_.log_file_size_bytes,
+                                  .sync = options_.log_sync,
+                                  .sync_interval = options_.log_sync_interval,
+                                  .clock = &environment_.clock};
   log_options.on_sync = [this](std::chrono::nanoseconds took) {
     fsync_seconds_.Observe(std::chrono::duration<double>(took).count());
   };
@@ -431,9 +438,15 @@ Status Store::Checkpoint() {
     return {};
   }
   const auto started = environment_.clock.SteadyNow();
-  Status status = checkpoints_.Write(cut);
+  LB_KILL_POINT("checkpoint.begin");
+  Status status = log_->Sync();  // a manifest must not know more than the log
   if (status.ok()) {
+    status = checkpoints_.Write(cut);
+  }
+  if (status.ok()) {
+    LB_KILL_POINT("checkpoint.written");
     status = log_->Cut(cut.applied);
+    LB_KILL_POINT("checkpoint.log_cut");
   }
   const std::chrono::duration<double> took = environment_.clock.SteadyNow() - started;
   checkpoint_seconds_.Observe(took.count());
@@ -454,6 +467,9 @@ void Store::RunMaintenance() {
   std::unique_lock lock(maintenance_mu_);
   while (!maintenance_wake_.wait_for(lock, kPeriod, [&] { return stopping_; })) {
     const auto now = environment_.clock.SteadyNow();
+    lock.unlock();
+    WatchLog(now);
+    lock.lock();
     const bool timed = options_.checkpoint_interval.count() > 0 && now >= next_timed;
     if (now < not_before || (!timed && log_->size_bytes() < options_.checkpoint_log_size_bytes)) {
       continue;
@@ -463,6 +479,50 @@ void Store::RunMaintenance() {
     lock.lock();
     next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
     not_before = status.ok() ? environment_.clock.SteadyNow() : environment_.clock.SteadyNow() + kRetry;
+  }
+}
+
+// Says once that the log stopped, and tries to bring it back.
+void Store::WatchLog(std::chrono::steady_clock::time_point now) {
+  constexpr std::chrono::seconds kRetry{1};
+  const Status health = log_->health();
+  if (health.ok()) {
+    log_was_healthy_ = true;
+    return;
+  }
+  if (log_was_healthy_) {
+    log_was_healthy_ = false;
+    next_recovery_ = now + kRetry;
+    environment_.logger.Error("writes are refused", {{"reason", health.ToString()}});
+  } else if (now >= next_recovery_) {
+    next_recovery_ = now + kRetry;
+    const Status recovered = RecoverLog();
+    if (!recovered.ok()) {
+      environment_.logger.Debug("the log cannot be written yet", {{"reason", recovered.ToString()}});
+    }
+  }
+}
+
+Status Store::RecoverLog() {
+  if (log_->health().ok()) {
+    return {};
+  }
+  LB_TRY(log_->Recover());
+  ForgetRefusedSchemas();
+  log_recoveries_.Add();
+  environment_.logger.Info("writes are taken again", {{"lsn", log_->last_lsn().value}});
+  return {};
+}
+
+// Columns that a refused put would have added must not bind the next ones.
+void Store::ForgetRefusedSchemas() {
+  for (const std::shared_ptr<Collection>& collection : List()) {
+    std::lock_guard order(collection->propose_mu);
+    // Nothing is proposed meanwhile; what was is applied or refused soon, by threads that do not need this mutex.
+    while (collection->entries_in_flight.load() > 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    collection->proposed_schema = *collection->shard.Pin()->schema;
   }
 }
 

@@ -22,6 +22,7 @@
 #include "base/logging.h"
 #include "base/metrics.h"
 #include "base/status.h"
+#include "base/sync_policy.h"
 #include "engine/applier.h"
 #include "engine/checkpoint.h"
 #include "engine/collection.h"
@@ -41,6 +42,8 @@ struct StoreOptions {
   uint32_t index_threads = 1;
   uint64_t tail_rows_max;  // rows outside the graphs before puts have to wait
   uint64_t log_file_size_bytes;
+  SyncPolicy log_sync = SyncPolicy::kFsync;
+  std::chrono::milliseconds log_sync_interval{100};  // of kInterval
   uint64_t checkpoint_log_size_bytes;                // a checkpoint is due when the log is larger
   std::chrono::milliseconds checkpoint_interval{0};  // and, if something changed, this often; 0 = never
 };
@@ -53,8 +56,9 @@ struct StoreEnvironment {
   Metrics& metrics;
 };
 
-// Thread safe. Writes return or call back when they are durable and visible, or say why not: nothing happened then,
-// except after UNAVAILABLE from a failing disk, where the entry may come back with a restart.
+// Thread safe. Writes return or call back when they are durable (as far as the sync policy goes) and visible, or say
+// why not: nothing happened then, except after UNAVAILABLE from a failing disk, where the entry may come back with a
+// restart. After a failure of the disk reads go on, writes are refused, and every second the log is tried again.
 class Store {
  public:
   using Done = std::function<void(Status)>;
@@ -90,6 +94,8 @@ class Store {
 
   // OK, or why no write can succeed.
   Status WriteHealth() const;
+  // Makes the log take writes again after the disk failed, if it can; also done in the background. OK if it takes them.
+  Status RecoverLog();
   // Refreshes gauges that are read rather than counted; call before rendering metrics.
   void UpdateGauges();
   // Ends background work after committing and applying what was accepted.
@@ -107,6 +113,8 @@ class Store {
   // The same, and waits for the answer; `release`, if given, is unlocked once the entry has its place in the log.
   Status ProposeAndWait(storage::LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release = nullptr);
   void RunMaintenance();
+  void WatchLog(std::chrono::steady_clock::time_point now);
+  void ForgetRefusedSchemas();
 
   const StoreEnvironment environment_;
   const StoreOptions options_;
@@ -128,12 +136,15 @@ class Store {
   std::condition_variable maintenance_wake_;
   bool stopping_ = false;  // guarded by maintenance_mu_
   std::thread maintenance_;
+  bool log_was_healthy_ = true;                            // of the maintenance thread
+  std::chrono::steady_clock::time_point next_recovery_{};  // of the maintenance thread
 
   Counter rows_put_;
   Counter rows_deleted_;
   Counter log_writes_;
   Counter log_write_errors_;
   Histogram fsync_seconds_;
+  Counter log_recoveries_;
   Counter checkpoints_written_;
   Counter checkpoints_failed_;
   Histogram checkpoint_seconds_;

@@ -46,6 +46,8 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   // Only whole files are cut, so two must fit into what may be kept.
   store.log_file_size_bytes =
       std::min(limits::kLogFileSizeBytes, std::max<uint64_t>(1u << 20, options.max_wal_size_bytes / 2));
+  store.log_sync = options.wal_sync;
+  store.log_sync_interval = options.wal_sync_interval;
   store.checkpoint_log_size_bytes = options.max_wal_size_bytes;
   store.checkpoint_interval = options.snapshot_interval;
   return store;

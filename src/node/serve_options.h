@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/limits.h"
+#include "base/sync_policy.h"
 
 namespace longbow::kernels {
 struct Kernels;
@@ -50,6 +51,8 @@ struct ServeOptions {
   uint32_t write_threads = 16;  // more than cores: they wait for the disk
   uint32_t io_threads = 2;
 
+  SyncPolicy wal_sync = SyncPolicy::kFsync;                // when a put is acknowledged
+  std::chrono::milliseconds wal_sync_interval{100};        // of kInterval
   uint64_t max_wal_size_bytes = 512u << 20;                // a checkpoint is due when the log is larger
   std::chrono::milliseconds snapshot_interval{3'600'000};  // and, if something changed, this often; 0 = never
   std::chrono::milliseconds drain_timeout{10'000};         // what calls in flight have to end after SIGTERM

@@ -21,6 +21,7 @@
 #include "base/ids.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "base/sync_policy.h"
 
 namespace longbow::storage {
 
@@ -41,14 +42,6 @@ struct LogRecord {
   RecordKind kind = RecordKind::kRows;
   int64_t time_ns = 0;  // wall clock when proposed; Apply reads time only from here
   Slices body;
-};
-
-// When a record counts as acknowledged, and so what a power cut may take. The end of the process alone, kill -9
-// included, takes nothing under any of them: the bytes are the operating system's by then.
-enum class SyncPolicy : uint8_t {
-  kFsync,     // fdatasync returned: nothing is lost
-  kInterval,  // written; synced `sync_interval` later at most, so what was acknowledged before that long is safe
-  kNone,      // written; synced when a file is full, at a checkpoint and at a clean end. A power cut may take the rest
 };
 
 struct LogOptions {

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "base/crc32c.h"
+#include "base/kill_point.h"
 
 namespace longbow::storage {
 namespace {
@@ -333,7 +334,12 @@ Status WriteManifest(FileSystem& fs, const std::string& data_dir, const Manifest
   } catch (const Json::exception& error) {  // a name that is no UTF-8
     return InvalidArgument("manifest '" + path + "' is not written: " + error.what());
   }
-  return WriteWholeFile(fs, path, HeaderLine(kVersion, json) + json);
+  // The names of the folders that it names files in must not be younger on the disk than itself.
+  LB_TRY(fs.SyncDirectory(data_dir));
+  LB_KILL_POINT("manifest.begin");
+  LB_TRY(WriteWholeFile(fs, path, HeaderLine(kVersion, json) + json));
+  LB_KILL_POINT("manifest.written");
+  return {};
 }
 
 Result<FileDigest> WriteDeletedRows(FileSystem& fs, const std::string& path, const std::vector<uint64_t>& bits) {

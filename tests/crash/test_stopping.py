@@ -130,7 +130,8 @@ def fill_disk(client: flight.FlightClient) -> tuple[int, BaseException]:
 
 
 def test_full_disk(server_on_small_disk, small_disk):
-    """The put fails in words, reads go on, /readyz says why; with room again a restart has every acknowledged row."""
+    """The put fails in words, reads go on, /readyz and metrics say why; with room again writing resumes without a restart,
+    and a restart then has every acknowledged row and nothing else."""
     server = server_on_small_disk
     with flight.connect(server.data_uri) as client:
         rows, error = fill_disk(client)
@@ -144,12 +145,22 @@ def test_full_disk(server_on_small_disk, small_disk):
         status, _, body = server.http("GET", "/readyz")
         assert status == 503 and re.search(r"space|disk|full|log|read-only", body, re.IGNORECASE), (status, body)
         assert server.http("GET", "/livez")[0] == 200
-        with pytest.raises((flight.FlightError, pa.ArrowException)):
+        with pytest.raises((flight.FlightError, pa.ArrowException), match="free space on the disk"):
             fc.put(client, "other", fc.vector_table(vectors(1)))
-    server.stop()
-    subprocess.run(["mount", "-o", "remount,size=500m", str(small_disk)], check=True)
-    server.start()
-    with flight.connect(server.data_uri) as client:
-        assert fc.scan_ids(client, "d")[:rows] == list(range(rows))
+        assert "longbow_read_only 1" in server.http("GET", "/metrics")[2]
+        time.sleep(2.5)  # two attempts of the log to recover, in vain
+        assert server.http("GET", "/readyz")[0] == 503
+        subprocess.run(["mount", "-o", "remount,size=500m", str(small_disk)], check=True)
+        wait_until(lambda: server.http("GET", "/readyz")[0] == 200, 10, "ready again")
+        assert "longbow_read_only 0" in server.http("GET", "/metrics")[2]
+        assert "longbow_wal_recoveries_total 1" in server.http("GET", "/metrics")[2]
+        assert fc.scan_ids(client, "d") == list(range(rows)), "what was refused does not come back"
         fc.put(client, "other", fc.vector_table(vectors(3)))
-        assert server.http("GET", "/readyz")[0] == 200
+        fc.put(client, "d", fc.vector_table(np.ones((1, 256), np.float32), ids=[rows]))
+    for end in (server.kill, server.stop):
+        end()
+        server.start()
+        with flight.connect(server.data_uri) as client:
+            assert fc.scan_ids(client, "d") == list(range(rows + 1))
+            assert fc.row_count(client, "other") == 3
+            assert server.http("GET", "/readyz")[0] == 200
