@@ -112,6 +112,7 @@ class Store {
   void Propose(storage::LogRecord record, Proposed proposed, const std::shared_ptr<Collection>& collection, Done done);
   // The same, and waits for the answer; `release`, if given, is unlocked once the entry has its place in the log.
   Status ProposeAndWait(storage::LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release = nullptr);
+  storage::LogOptions MakeLogOptions();
   void RunMaintenance();
   void WatchLog(std::chrono::steady_clock::time_point now);
   void ForgetRefusedSchemas();
