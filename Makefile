@@ -5,7 +5,7 @@ VENV := build/venv/bin
 export LC_ALL = C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build test test-isa check lint fmt bench bench-index demo dist clean
+.PHONY: help bootstrap build test test-isa soak check lint fmt bench bench-index demo dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: build-all ## Build and run all tests; ends with "N passed, N failed, N ski
 test-isa: build-all ## Run the whole suite once for each instruction set of this CPU
 	@tools/bootstrap test
 	@$(VENV)/python tools/run_tests --preset $(PRESET) --isa all
+
+soak: build-all ## Kill the server, its disk and its power for HOURS=1: crash loop, kill points, model test; prints counts and seeds
+	@tools/bootstrap test
+	@$(VENV)/python tools/soak --preset $(PRESET) $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
 
 check: ## What a change must pass: linters, then the suite under AddressSanitizer and UBSan
 	@tools/bootstrap build test dev

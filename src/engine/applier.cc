@@ -4,6 +4,8 @@
 
 #include <future>
 
+#include "base/kill_point.h"
+
 namespace longbow::engine {
 
 Applier::Applier(State state) : state_(std::move(state)), thread_([this] { Run(); }) {
@@ -72,7 +74,9 @@ void Applier::ApplyOne(Entry& entry) {
     status = health();
   }
   if (status.ok()) {
+    LB_KILL_POINT("apply.begin");
     status = state_.Apply(entry.record, entry.proposed);
+    LB_KILL_POINT("apply.applied");
     if (!status.ok()) {
       std::lock_guard lock(mu_);
       health_ = Unavailable("read-only until restarted: entry " + std::to_string(entry.record.lsn.value) +

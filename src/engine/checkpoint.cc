@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/kill_point.h"
 #include "base/limits.h"
 #include "engine/entry.h"
 
@@ -145,6 +146,7 @@ Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Pa
   }
   const std::string folder = FolderOf(entry.shard);
   LB_TRY(fs_.CreateDirectories(PathOf(folder)));
+  LB_KILL_POINT("checkpoint.folder_made");
   while (begin < view.rows) {
     const uint64_t end = std::min(view.rows, begin + kFileRowsMax);
     LB_ASSIGN(const auto batches, RowsBetween(view, begin, end));
@@ -183,12 +185,14 @@ Status Checkpoints::RemoveUnnamedFiles() {
   for (const std::string& shard : shards) {
     const std::string folder = std::string(kFolder) + "/" + shard;
     if (!folders.contains(shard)) {
+      LB_KILL_POINT("unnamed.folder.remove");
       LB_TRY(fs_.RemoveTree(PathOf(folder)));
       continue;
     }
     LB_ASSIGN(const std::vector<std::string> files, fs_.List(PathOf(folder)));
     for (const std::string& file : files) {
       if (!named.contains(folder + "/" + file)) {
+        LB_KILL_POINT("unnamed.file.remove");
         LB_TRY(fs_.Remove(PathOf(folder + "/" + file)));
       }
     }

@@ -112,7 +112,9 @@ Status Store::OpenFolder() {
                                        ++replayed;
                                        return state.Apply(record, {});
                                      }));
+  LB_KILL_POINT("open.replayed");
   LB_TRY(checkpoints_.RemoveUnnamedFiles());
+  LB_KILL_POINT("open.cleaned");
   AdoptState(state);
   applier_ = std::make_unique<Applier>(std::move(state));
   indexer_ = std::make_unique<Indexer>(options_.index_threads, [this] { return List(); });

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/kill_point.h"
 #include "storage/utc_time.h"
 
 namespace longbow::storage {
@@ -94,6 +95,7 @@ Result<std::unique_ptr<DataDir>> DataDir::Open(FileSystem& fs, const std::string
                                                Clock& clock) {
   const std::string path = WithoutSlash(given_path);
   LB_TRY(CreateFolder(fs, path));
+  LB_KILL_POINT("data_dir.made");
   LB_ASSIGN(const bool initialised, IsInitialised(fs, path));
   if (initialised) {
     LB_TRY(CheckFormat(fs, path));
@@ -101,10 +103,12 @@ Result<std::unique_ptr<DataDir>> DataDir::Open(FileSystem& fs, const std::string
   const std::string note =
       "pid " + std::to_string(::getpid()) + " (" + owner + ", since " + UtcTime(clock.WallNowNs()) + ")";
   LB_ASSIGN(std::unique_ptr<File> lock, TakeLock(fs, path, note));
+  LB_KILL_POINT("data_dir.locked");
   if (!initialised) {
     // An earlier start may have made the folder and ended before its name was durable.
     LB_TRY(fs.SyncDirectory(ParentOf(path)));
     LB_TRY(WriteWholeFile(fs, path + "/FORMAT", FormatLine()));
+    LB_KILL_POINT("data_dir.formatted");
   }
   return std::unique_ptr<DataDir>(new DataDir(std::move(lock)));
 }

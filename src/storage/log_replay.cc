@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/kill_point.h"
 #include "storage/log_file_reader.h"
 #include "storage/log_format.h"
 
@@ -130,6 +131,7 @@ class Replayer {
     if (item.record.lsn <= options_.acknowledged) {
       contents_.unsure_offset = item.end;
     }
+    LB_KILL_POINT("log.open.replay");
     return item.record.lsn > options_.after ? replay_(item.record) : Status();
   }
 

@@ -345,8 +345,11 @@ Status WriteManifest(FileSystem& fs, const std::string& data_dir, const Manifest
 Result<FileDigest> WriteDeletedRows(FileSystem& fs, const std::string& path, const std::vector<uint64_t>& bits) {
   const Slice bytes(reinterpret_cast<const uint8_t*>(bits.data()), bits.size() * sizeof(uint64_t), nullptr);
   LB_ASSIGN(const std::unique_ptr<File> file, fs.Open(path, OpenMode::kCreate));
+  LB_KILL_POINT("deleted_rows.created");
   LB_TRY(file->WriteAt(0, {bytes}));
+  LB_KILL_POINT("deleted_rows.written");
   LB_TRY(file->Sync());
+  LB_KILL_POINT("deleted_rows.synced");
   const std::string parent = std::filesystem::path(path).parent_path().string();
   LB_TRY(fs.SyncDirectory(parent.empty() ? "." : parent));
   return FileDigest{.size_bytes = bytes.size(), .crc32c = Crc32c(0, bytes.data(), bytes.size())};

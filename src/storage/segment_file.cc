@@ -19,6 +19,7 @@
 #include <filesystem>
 
 #include "base/crc32c.h"
+#include "base/kill_point.h"
 #include "storage/file_streams.h"
 #include "storage/restore_type.h"
 
@@ -194,15 +195,19 @@ arrow::Status ReadParquet(const std::shared_ptr<InputFile>& file, Batches& out) 
 Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path,
                                     const std::shared_ptr<arrow::Schema>& schema, const Batches& batches) {
   LB_ASSIGN(const std::unique_ptr<File> file, fs.Open(path, OpenMode::kCreate));
+  LB_KILL_POINT("segment.created");
   const auto sink = std::make_shared<SummingOutputStream>(*file);
   const arrow::Status written = Caught([&] { return WriteParquet(schema, batches, sink); });
   LB_TRY(sink->error());
   if (!written.ok()) {
     return Internal("cannot write segment file '" + path + "': " + written.ToString());
   }
+  LB_KILL_POINT("segment.written");
   LB_TRY(file->Sync());
+  LB_KILL_POINT("segment.synced");
   const std::string parent = std::filesystem::path(path).parent_path().string();
   LB_TRY(fs.SyncDirectory(parent.empty() ? "." : parent));
+  LB_KILL_POINT("segment.named");
   return sink->digest();
 }
 

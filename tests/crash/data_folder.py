@@ -39,9 +39,13 @@ def files(folder: pathlib.Path, kind: str) -> list[pathlib.Path]:
 
 
 def used_size(log: pathlib.Path) -> int:
-    """Where the records end: the rest of the file is preallocated zeros. Records are padded to 8 bytes and these end in an
-    Arrow stream, whose last 8 bytes are not all zero."""
-    return (len(log.read_bytes().rstrip(b"\0")) + 7) // 8 * 8
+    """Where the records end: the rest of the file is preallocated zeros."""
+    data = log.read_bytes()
+    offset = 64  # of the file's header
+    while data[offset : offset + 4] == b"LREC":
+        body = int.from_bytes(data[offset + 56 : offset + 64], "little")
+        offset += 72 + (body + 7) // 8 * 8
+    return offset
 
 
 def overwrite(path: pathlib.Path, offset: int, data: bytes) -> None:

@@ -1,6 +1,6 @@
 """SIGKILL in a loop under mixed load: what was acknowledged is there, what was deleted stays gone, nothing else appears.
 
-LONGBOW_TEST_KILLS sets the number of kills (30), LONGBOW_TEST_SEED repeats a run: the seed decides operations and delays.
+LONGBOW_TEST_KILLS sets the number of kills (150; 30 for a sanitizer build), LONGBOW_TEST_SEED repeats a run: the seed decides operations and delays.
 """
 
 from __future__ import annotations
@@ -14,130 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
-from longbow_server import LongbowServer, wait_until
-from oracle import ABSENT, DatasetOracle
-from raw_flight import RawFlight
+from load import FRESH_CONNECTION, Writer, quiet_snapshot, verify
+from longbow_server import sanitized, wait_until
+from oracle import DatasetOracle
 
-KILLS = int(os.environ.get("LONGBOW_TEST_KILLS", 30))
+KILLS = int(os.environ.get("LONGBOW_TEST_KILLS", 30 if sanitized() else 150))
 ROWS_PER_WRITER = 2_500
-FRESH_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
-class Writer:
-    """A client that changes its own rows of one dataset until the server is gone."""
-
-    def __init__(self, oracle: DatasetOracle, seed: list[int], drops: bool):
-        self.oracle, self.drops = oracle, drops
-        self.rng = np.random.default_rng(seed)
-        self.acknowledged = 0
-        self.cut_off = 0
-        self.refused = 0
-        self.slowest_s = 0.0
-        self.failure: BaseException | None = None
-
-    def run(self, uri: str, killed: threading.Event) -> None:
-        try:
-            with flight.connect(uri, generic_options=FRESH_CONNECTION) as client:
-                while not killed.is_set():
-                    started = time.monotonic()
-                    try:
-                        self.one_operation(client)
-                        self.acknowledged += 1
-                        self.slowest_s = max(self.slowest_s, time.monotonic() - started)
-                    except pa.ArrowCapacityError:
-                        # RESOURCE_EXHAUSTED promises that nothing was changed; the oracle holds the server to it.
-                        self.oracle.abandon()
-                        self.refused += 1
-                        killed.wait(0.1)
-                    except (flight.FlightError, pa.ArrowException, OSError):
-                        if not killed.is_set():
-                            raise  # the server refused a proper request, or died before it was killed
-                        self.cut_off += 1
-                        return
-        except BaseException as error:  # noqa: BLE001 - raised again in the test's thread
-            self.failure = error
-
-    def one_operation(self, client: flight.FlightClient) -> None:
-        oracle, rng = self.oracle, self.rng
-        dice = rng.random()
-        live = np.flatnonzero(oracle.current != ABSENT)
-        if dice < 0.25 and len(live):
-            id = oracle.begin_delete(int(rng.choice(live)))
-            assert fc.action(client, "delete", {"dataset": oracle.name, "id": str(id)}) == [b"deleted"]
-        elif dice < 0.27 and self.drops and len(live):
-            oracle.begin_drop()
-            assert fc.action(client, "delete-dataset", {"dataset": oracle.name}) == [b"deleted"]
-        else:
-            size = int(
-                rng.choice([1, 1, 2, 5, 20, 300, ROWS_PER_WRITER // 2], p=[0.2, 0.2, 0.2, 0.2, 0.12, 0.06, 0.02])
-            )
-            table = oracle.begin_put(rng.choice(oracle.count, size, replace=False))  # new rows and upserts alike
-            if rng.random() < 0.3:
-                self.exchange(client, table)
-            else:
-                fc.put(client, oracle.name, table)
-        oracle.acknowledge()
-
-    def exchange(self, client: flight.FlightClient, table: pa.Table) -> None:
-        """Ingest by DoExchange: the acknowledgement counts as soon as it is here, before the stream ends."""
-        writer, reader = client.do_exchange(flight.FlightDescriptor.for_path("ingest", self.oracle.name))
-        try:
-            writer.begin(table.schema)
-            writer.write_batch(table.combine_chunks().to_batches()[0])
-            assert b'"acked"' in reader.read_chunk().app_metadata.to_pybytes()
-            self.oracle.acknowledge()
-            self.oracle.begin(np.empty(0, np.int64), np.empty(0, np.int64))
-            writer.done_writing()
-        finally:
-            writer.close()
-
-
-def verify(server: LongbowServer, writers: list[Writer], rng: np.random.Generator) -> int:
-    """Scan against the oracle, then get, search and search-by-id on samples. Returns the number of live rows."""
-    rows = 0
-    with (
-        flight.connect(server.data_uri, generic_options=FRESH_CONNECTION) as client,
-        RawFlight(server.data_port) as raw,
-    ):
-        listed = set(fc.names(client))
-        by_dataset: dict[str, list[DatasetOracle]] = {}
-        for writer in writers:
-            by_dataset.setdefault(writer.oracle.name, []).append(writer.oracle)
-        for name, oracles in by_dataset.items():
-            table = fc.scan(client, name) if name in listed else None
-            for oracle in oracles:
-                oracle.expect(table)
-            live = np.concatenate([oracle.live() for oracle in oracles])
-            found = table.num_rows if table is not None else 0
-            assert found == len(live), (
-                f"{name}: {found} rows scanned, {len(live)} known: phantom rows outside all writers' ids"
-            )
-            rows += found
-            if table is None:
-                continue
-            assert raw.rows(name) == found, f"{name}: GetFlightInfo disagrees with the scan"
-            for oracle in oracles:
-                check_samples(client, raw, oracle, rng)
-    return rows
-
-
-def check_samples(client: flight.FlightClient, raw: RawFlight, oracle: DatasetOracle, rng: np.random.Generator) -> None:
-    live, gone = oracle.live(), oracle.gone()
-    for id in rng.choice(live, min(6, len(live)), replace=False).tolist():
-        version = np.array([oracle.current[id - oracle.first]])
-        vector = oracle.rows.vectors(np.array([id]), version)[0]
-        got = fc.scan(client, oracle.name, [{"field": "id", "op": "=", "value": id}])
-        assert got["version"].to_pylist() == version.tolist(), f"{oracle.name}: get of row {id}"
-        assert fc.search(client, oracle.name, vector, 1) == [(id, 1.0)], f"{oracle.name}: search for row {id}"
-        assert fc.action_json(client, "VectorSearchByID", {"dataset": oracle.name, "id": id, "k": 1})["ids"] == [id]
-    for id in rng.choice(gone, min(4, len(gone)), replace=False).tolist():
-        assert fc.scan(client, oracle.name, [{"field": "id", "op": "=", "value": id}]).num_rows == 0, (
-            f"{oracle.name}: row {id} is deleted"
-        )
-        raw.do_action("VectorSearchByID", {"dataset": oracle.name, "id": id, "k": 1}).expect("NOT_FOUND")
-
-
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_sigkill_loop(make_server, record_property):
     seed = int(os.environ.get("LONGBOW_TEST_SEED", time.time_ns() % 2**32))
     print(f"\nseed {seed}: repeat with LONGBOW_TEST_SEED={seed}")
@@ -159,7 +44,7 @@ def test_sigkill_loop(make_server, record_property):
         threads = [threading.Thread(target=writer.run, args=(server.data_uri, killed)) for writer in writers]
         for thread in threads:
             thread.start()
-        end = time.monotonic() + rng.uniform(0.05, 1.2)
+        end = time.monotonic() + rng.uniform(0.05, 0.8)
         with flight.connect(server.meta_uri, generic_options=FRESH_CONNECTION) as control:
             while time.monotonic() < end:
                 time.sleep(rng.uniform(0, 0.3))
@@ -213,17 +98,10 @@ def random_options(rng: np.random.Generator) -> dict[str, object]:
     return {
         "segment_rows_max": int(rng.choice([400, 3_000, 1_048_576])),
         "max_wal_size": rng.choice(["1MiB", "100MiB"]),
+        "wal_sync": rng.choice(["fsync", "fsync", "interval", "none"]),  # kill -9 takes nothing under any of them
         "index_threads": int(rng.integers(1, 3)),
         "write_threads": int(rng.integers(1, 4)),
     }
-
-
-def quiet_snapshot(uri: str) -> None:
-    try:
-        with flight.connect(uri, generic_options=FRESH_CONNECTION) as client:
-            fc.action(client, "ForceSnapshot")
-    except (flight.FlightError, pa.ArrowException, OSError):
-        pass  # the server was killed meanwhile, as planned
 
 
 def test_every_row_of_a_killed_stream_that_was_acknowledged(make_server, rng):
