@@ -164,3 +164,26 @@ def test_stdout_has_the_ready_line_only(make_server):
     server = make_server()
     assert not select.select([server.process.stdout], [], [], 0.2)[0], "more than the ready line on stdout"
     assert server.log(), "the log goes to stderr"
+
+
+def test_doctor(tmp_path):
+    """Facts of the machine, the disk of a folder, nothing left behind; refusals in words."""
+    done = run("doctor", str(tmp_path), "--write-size=1MiB")
+    assert done.returncode in (0, 1) and done.stderr == "", done
+    for what in (
+        "CPU",
+        "kernels",
+        "memory",
+        "open files",
+        "io_uring",
+        "file system",
+        "fdatasync of 4 KiB",
+        "sequential write",
+    ):
+        assert re.search(rf"^(ok|advice|BAD)\s+{what}\s+\S", done.stdout, re.MULTILINE), (what, done.stdout)
+    assert not list(tmp_path.iterdir())
+    assert "fdatasync" not in run("doctor").stdout
+    for arguments, message in ((["/nowhere"], "/nowhere"), (["a", "b"], "one folder"), (["--what=1"], "what")):
+        done = run("doctor", *arguments)
+        assert done.returncode == 2 and message in done.stderr, done
+    assert "Exit status" in run("doctor", "--help").stdout
