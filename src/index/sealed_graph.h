@@ -45,7 +45,8 @@ class SealedGraph final : public VectorIndex {
   struct Scratch {
     VisitedSet visited{0};
     SearchPool pool;
-    SearchPool wanted;  // estimates of rows that pass a predicate
+    SearchPool wanted;              // estimates of rows that pass a predicate
+    std::vector<PoolKey> expanded;  // with the int8 keys, not yet among the results
     SearchPool results;
     CodedQuery query;
     std::vector<float> code_values;  // the query in the codes' dimensions
@@ -67,12 +68,12 @@ class SealedGraph final : public VectorIndex {
   void Prepare(const TypedQuery& query, Scratch& scratch) const;
   void Start(const SearchOptions& options, size_t ef, Scratch& scratch) const;
   void OfferNeighbors(const uint8_t* block, float node_key, const SearchOptions& options, Scratch& scratch) const;
-  void OfferResult(float key, LocalId id, Scratch& scratch) const;
+  void CollectResults(const SearchOptions& options, Scratch& scratch) const;
   Status Walk(const SearchOptions& options, const StopRule* stop, size_t ef, Scratch& scratch) const;
   Status WalkStage(const SearchOptions& options, Scratch& scratch) const;
   static float SpreadOf(const Scratch& scratch);
   Status WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const;
-  void RefineWanted(Scratch& scratch) const;
+  void RefineWanted(const SearchOptions& options, Scratch& scratch) const;
   std::vector<Neighbor> Rank(const TypedQuery& query, const SearchOptions& options, Scratch& scratch) const;
 
   const std::shared_ptr<const VectorRows> rows_;

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kStepsBetweenChecks = 64;  // of cancellation
 constexpr size_t kBlocksAhead = 4;          // prefetched: fewer stall, more gain nothing
 constexpr size_t kRowsAhead = 8;
+constexpr size_t kResultsAtOnce = 16;   // offered to the results together
 constexpr int kRoundsMax = 3;           // of widening walks that found too little
 constexpr size_t kWantedPerResult = 8;  // rows that pass a predicate are kept by estimate, so many for each result
 constexpr size_t kWantedMin = 160;
@@ -76,9 +77,27 @@ void SealedGraph::OfferNeighbors(const uint8_t* block, float node_key, const Sea
   scratch.pool.Insert(kernels, keys.data(), fresh);
 }
 
-void SealedGraph::OfferResult(float key, LocalId id, Scratch& scratch) const {
-  std::array<PoolKey, 1> fresh{MakeKey(key, id)};
-  scratch.results.Insert(space_->kernels(), fresh.data(), 1);
+// What was expanded is looked at for the result afterwards: within the walk that would be a branch that nobody can
+// predict, and a look at memory that nobody asked for in time.
+void SealedGraph::CollectResults(const SearchOptions& options, Scratch& scratch) const {
+  std::array<PoolKey, kResultsAtOnce> fresh;
+  size_t count = 0;
+  for (size_t i = 0; i < scratch.expanded.size(); ++i) {
+    const PoolKey key = scratch.expanded[i];
+    if (FloatOfKey(key) < scratch.results.threshold()) {
+      if (options.filter.Contains(IdOfKey(key))) {
+        fresh[count++] = key;
+      } else {
+        ++scratch.counters.filtered;
+      }
+    }
+    if (count == fresh.size() || i + 1 == scratch.expanded.size()) {
+      scratch.results.Insert(space_->kernels(), fresh.data(), count);
+      count = 0;
+    }
+  }
+  scratch.counters.refined += scratch.expanded.size();
+  scratch.expanded.clear();
 }
 
 void SealedGraph::Start(const SearchOptions& options, size_t ef, Scratch& scratch) const {
@@ -133,22 +152,16 @@ Status SealedGraph::WalkStage(const SearchOptions& options, Scratch& scratch) co
     scratch.pool.PrefetchNext(kBlocksAhead, prefetch);
     const uint8_t* const block = Block(id);
     const float key = kernels.node_key(&layout_.shape, &scratch.block_query, block);
-    ++scratch.counters.refined;
-    if (key < scratch.results.threshold()) {
-      if (options.filter.Contains(id)) {
-        OfferResult(key, id, scratch);
-      } else {
-        ++scratch.counters.filtered;
-      }
-    }
+    scratch.expanded.push_back(MakeKey(key, id));
     OfferNeighbors(block, key, options, scratch);
     scratch.pool.PrefetchNext(1, prefetch);
   }
+  CollectResults(options, scratch);
   return {};
 }
 
 // The int8 keys of rows that pass and were estimated near, but never expanded.
-void SealedGraph::RefineWanted(Scratch& scratch) const {
+void SealedGraph::RefineWanted(const SearchOptions& options, Scratch& scratch) const {
   const kernels::GraphKernels& kernels = space_->kernels();
   const SearchPool& wanted = scratch.wanted;
   const size_t row_offset = layout_.shape.row_offset;
@@ -164,12 +177,9 @@ void SealedGraph::RefineWanted(Scratch& scratch) const {
     if (!scratch.visited.Mark(id)) {
       continue;
     }
-    ++scratch.counters.refined;
-    const float key = kernels.node_key(&layout_.shape, &scratch.block_query, Block(id));
-    if (key < scratch.results.threshold()) {
-      OfferResult(key, id, scratch);
-    }
+    scratch.expanded.push_back(MakeKey(kernels.node_key(&layout_.shape, &scratch.block_query, Block(id)), id));
   }
+  CollectResults(options, scratch);
 }
 
 // A pool may hold a row several times, as estimated from several neighbours: for a large k it has to be wider.
@@ -182,7 +192,7 @@ Status SealedGraph::WalkUntilEnough(const SearchOptions& options, Scratch& scrat
     const Status status = Walk(options, round == 1 ? options.stop : nullptr, ef, scratch);
     ef = std::max(ef, scratch.stages.ef());
     if (status.ok() && filtered) {
-      RefineWanted(scratch);
+      RefineWanted(options, scratch);
     }
     scratch.visited.Clear();
     LB_TRY(status);
@@ -233,6 +243,7 @@ Result<std::vector<Neighbor>> SealedGraph::Search(const TypedQuery& query, const
   Scratch& scratch = *lease;
   Prepare(query, scratch);
   scratch.counters = {};
+  scratch.expanded.clear();
   scratch.results.Reset(RankedRowsFor(options.k, *space_));
   scratch.wanted.Reset(options.filter.passing == nullptr ? 1
                                                          : std::max<size_t>(kWantedMin, kWantedPerResult * options.k));

@@ -41,8 +41,8 @@ class SearchPool {
     capacity_ = capacity;
     size_ = 0;
     cursor_ = 0;
-    if (memory_.size() < capacity + kernels::kPoolSentinels + kFreshMax) {
-      memory_.resize(capacity + kernels::kPoolSentinels + kFreshMax);
+    if (memory_.size() < capacity + kAround) {
+      memory_.resize(capacity + kAround);
     }
     keys_ = memory_.data() + kernels::kPoolSentinels;
   }
@@ -56,7 +56,7 @@ class SearchPool {
     return size_ < capacity_ ? std::numeric_limits<float>::infinity() : FloatOfKey(keys_[size_ - 1]);
   }
 
-  // fresh: [count], sorted on return; count <= kFreshMax. All below threshold().
+  // fresh: [count], in any order; count <= kFreshMax. All below threshold().
   void Insert(const kernels::GraphKernels& kernels, PoolKey* fresh, size_t count) {
     const size_t at = kernels.pool_insert(keys_, size_, fresh, count);
     size_ = size_ + count < capacity_ ? size_ + count : capacity_;
@@ -70,7 +70,7 @@ class SearchPool {
   }
   // Makes room for more; what was cut off stays lost.
   void Widen(size_t capacity) {
-    memory_.resize(capacity + kernels::kPoolSentinels + kFreshMax);
+    memory_.resize(capacity + kAround);
     keys_ = memory_.data() + kernels::kPoolSentinels;
     capacity_ = capacity;
   }
@@ -103,6 +103,7 @@ class SearchPool {
   }
 
  private:
+  static constexpr size_t kAround = 3 * kernels::kPoolSentinels + kFreshMax;
   static constexpr PoolKey kExpanded = uint64_t{1} << 31;
   static constexpr PoolKey kPrefetched = uint64_t{1} << 30;
 
@@ -116,7 +117,7 @@ class SearchPool {
   size_t size_ = 0;
   size_t cursor_ = 0;  // nothing before it is left to expand
   PoolKey* keys_ = nullptr;
-  std::vector<PoolKey> memory_;  // kPoolSentinels zeros, then the keys and room for fresh ones
+  std::vector<PoolKey> memory_;  // kPoolSentinels zeros, the keys, room for fresh ones and for what vectors read
 };
 
 }  // namespace longbow::index

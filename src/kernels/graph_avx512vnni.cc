@@ -158,27 +158,111 @@ size_t NeighborKeys(const BlockShape* shape, const BlockQuery* query, const uint
   return n;
 }
 
-// Eight keys are compared and moved at a time; the zeros before the first end the loop.
-size_t PoolInsertWide(uint64_t* keys, size_t size, uint64_t* fresh, size_t count) {
-  SortFresh(fresh, count);
+// What is above the key moves by one, eight at a time; the zeros before the first end the loop.
+size_t PoolInsertOne(uint64_t* keys, size_t size, uint64_t fresh) {
+  const __m512i key = _mm512_set1_epi64(static_cast<int64_t>(fresh));
+  const __m512i flags = _mm512_set1_epi64(static_cast<int64_t>(kPoolFlags));
   uint64_t* end = keys + size;
-  for (size_t j = count; j-- > 0;) {
-    const __m512i key = _mm512_set1_epi64(static_cast<int64_t>(fresh[j]));
-    const __m512i flags = _mm512_set1_epi64(static_cast<int64_t>(kPoolFlags));
-    for (;;) {
-      const __m512i old = _mm512_loadu_si512(end - 8);
-      const __mmask8 above = _mm512_cmpgt_epu64_mask(_mm512_andnot_si512(flags, old), key);
-      if (above != 0xff) {
-        _mm512_mask_storeu_epi64(end - 8 + j + 1, above, old);
-        end -= __builtin_popcount(above);
-        break;
-      }
-      _mm512_storeu_si512(end - 8 + j + 1, old);
-      end -= 8;
+  for (;;) {
+    const __m512i old = _mm512_loadu_si512(end - 8);
+    const __mmask8 above = _mm512_cmpgt_epu64_mask(_mm512_andnot_si512(flags, old), key);
+    if (above != 0xff) {
+      _mm512_mask_storeu_epi64(end - 7, above, old);
+      end -= __builtin_popcount(above);
+      break;
     }
-    end[j] = fresh[j];
+    _mm512_storeu_si512(end - 7, old);
+    end -= 8;
   }
+  *end = fresh;
   return static_cast<size_t>(end - keys);
+}
+
+// Ascending, by Batcher's network of 19 comparators.
+__m512i SortEight(__m512i keys) {
+  const auto exchange = [&keys](__m512i partner, __mmask8 larger) {
+    const __m512i other = _mm512_permutexvar_epi64(partner, keys);
+    keys = _mm512_mask_mov_epi64(_mm512_min_epu64(keys, other), larger, _mm512_max_epu64(keys, other));
+  };
+  exchange(_mm512_setr_epi64(1, 0, 3, 2, 5, 4, 7, 6), 0b10101010);
+  exchange(_mm512_setr_epi64(2, 3, 0, 1, 6, 7, 4, 5), 0b11001100);
+  exchange(_mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7), 0b01000100);
+  exchange(_mm512_setr_epi64(4, 5, 6, 7, 0, 1, 2, 3), 0b11110000);
+  exchange(_mm512_setr_epi64(0, 1, 4, 5, 2, 3, 6, 7), 0b00110000);
+  exchange(_mm512_setr_epi64(0, 2, 1, 4, 3, 6, 5, 7), 0b01010100);
+  return keys;
+}
+
+constexpr size_t kMergedMax = 4096;  // keys, as a bit of each has to have its place
+
+// How many of keys[0, 8) are not above `fresh`, of keys that are sorted as far as that matters.
+size_t CountUpTo(__m512i keys, __m512i fresh) {
+  return static_cast<size_t>(__builtin_ctz(_mm512_cmpgt_epu64_mask(keys, fresh) | 0x100u));
+}
+
+// Where each of up to eight fresh keys goes is found before anything moves, by every eighth key and then eight of them;
+// then old and fresh ones are spread into their places, eight at a time from the end. Absent ones are largest and go
+// behind the end. No branch depends on the keys, but for how far down the lowest goes.
+size_t PoolMergeEight(uint64_t* keys, size_t size, const uint64_t* fresh, size_t count) {
+  const __m512i flags = _mm512_set1_epi64(static_cast<int64_t>(kPoolFlags));
+  const __m512i lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m512i largest = _mm512_set1_epi64(-1);
+  const __m512i sorted = SortEight(_mm512_mask_loadu_epi64(largest, static_cast<__mmask8>((1u << count) - 1), fresh));
+  __m512i each[8];
+#pragma GCC unroll 8
+  for (int64_t j = 0; j < 8; ++j) {
+    each[j] = _mm512_permutexvar_epi64(_mm512_set1_epi64(j), sorted);
+  }
+  size_t at[8] = {};
+  const size_t blocks = size / 8;
+  for (size_t first = 0; first < blocks; first += 8) {
+    const __mmask8 present = blocks - first < 8 ? static_cast<__mmask8>((1u << (blocks - first)) - 1) : __mmask8{0xff};
+    const __m512i lasts = _mm512_andnot_si512(
+        flags, _mm512_mask_i64gather_epi64(largest, present, _mm512_slli_epi64(lanes, 3), keys + 8 * first + 7, 8));
+#pragma GCC unroll 8
+    for (size_t j = 0; j < 8; ++j) {
+      at[j] += CountUpTo(lasts, each[j]);
+    }
+  }
+  uint64_t is_fresh[kMergedMax / 64 + 1];
+  for (size_t i = 0; i <= (size + 7) / 64; ++i) {
+    is_fresh[i] = 0;
+  }
+#pragma GCC unroll 8
+  for (size_t j = 0; j < 8; ++j) {
+    const size_t block = at[j] < blocks ? at[j] : blocks;
+    const __m512i old = _mm512_andnot_si512(flags, _mm512_loadu_si512(keys + 8 * block));
+    const size_t found = 8 * block + CountUpTo(old, each[j]);
+    at[j] = found < size ? found : size;
+    is_fresh[(at[j] + j) / 64] |= uint64_t{1} << ((at[j] + j) % 64);
+  }
+  size_t fresh_before = 8;
+  for (size_t block = (size + 7) / 8 + 1; block-- > at[0] / 8;) {
+    const auto mask = static_cast<__mmask8>(is_fresh[block / 8] >> (block % 8 * 8));
+    fresh_before -= static_cast<size_t>(__builtin_popcount(mask));
+    const __m512i old = _mm512_loadu_si512(keys + 8 * block - fresh_before);
+    const __m512i spread = _mm512_maskz_expand_epi64(static_cast<__mmask8>(~mask), old);
+    const __m512i next = _mm512_permutexvar_epi64(
+        _mm512_add_epi64(lanes, _mm512_set1_epi64(static_cast<int64_t>(fresh_before))), sorted);
+    _mm512_storeu_si512(keys + 8 * block, _mm512_mask_expand_epi64(spread, mask, next));
+  }
+  return at[0];
+}
+
+size_t PoolInsertWide(uint64_t* keys, size_t size, uint64_t* fresh, size_t count) {
+  if (count == 1) {
+    return PoolInsertOne(keys, size, *fresh);
+  }
+  if (size + count >= kMergedMax) {
+    return PoolInsert(keys, size, fresh, count);
+  }
+  size_t lowest = size;
+  for (size_t i = 0; i < count; i += 8) {
+    const size_t taken = count - i < 8 ? count - i : 8;
+    const size_t at = PoolMergeEight(keys, size + i, fresh + i, taken);
+    lowest = at < lowest ? at : lowest;
+  }
+  return lowest;
 }
 
 void Hadamard(float* values, size_t n) {

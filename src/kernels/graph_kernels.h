@@ -85,9 +85,9 @@ struct GraphKernels {
   // unsorted, as pool keys without flags; returns how many. NaN estimates are left out.
   size_t (*neighbor_keys)(const BlockShape* shape, const BlockQuery* query, const uint8_t* block, float node_key,
                           float threshold, uint64_t* out);
-  // Puts `count` fresh keys (without flags, sorted here, at most 64) into the sorted keys[0, size); there is room
-  // behind them, and kPoolSentinels zeros before. Flags of the keys do not count for their order. Returns where the
-  // lowest of them went; size if count is 0.
+  // Puts `count` fresh keys (without flags, at most 64, their order changes) into the sorted keys[0, size); there is
+  // room for 2 * kPoolSentinels more behind them, and kPoolSentinels zeros before. Flags of the keys do not count for
+  // their order. Returns where the lowest of them went; size if count is 0.
   size_t (*pool_insert)(uint64_t* keys, size_t size, uint64_t* fresh, size_t count);
 
   // Three rounds of signs and Hadamard blocks of `block` entries (a power of two, 16 <= block <= dim < 2 block) over

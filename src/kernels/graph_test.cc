@@ -148,9 +148,9 @@ TEST_P(GraphKernelsTest, BlocksGiveTheKeysOfTheReference) {
 
 TEST_P(GraphKernelsTest, PoolStaysSorted) {
   for (int round = 0; round < 2000; ++round) {
-    const size_t size = random_() % 100;
-    const size_t count = random_() % 33;
-    std::vector<uint64_t> memory(kPoolSentinels + size + count, 0);
+    const size_t size = round % 100 == 0 ? 4000 + random_() % 200 : random_() % (round % 4 == 0 ? 600 : 100);
+    const size_t count = random_() % (round % 2 == 0 ? 65 : 12);
+    std::vector<uint64_t> memory(kPoolSentinels + size + count + 2 * kPoolSentinels, 0);
     uint64_t* const keys = memory.data() + kPoolSentinels;
     const uint64_t range = 1 + random_() % 200;  // small ones give equal keys
     for (size_t i = 0; i < size; ++i) {
@@ -162,7 +162,7 @@ TEST_P(GraphKernelsTest, PoolStaysSorted) {
       flags[i] = random_() & kPoolFlags;
       keys[i] |= flags[i];
     }
-    std::vector<uint64_t> fresh(48);
+    std::vector<uint64_t> fresh(64);
     for (size_t i = 0; i < count; ++i) {
       fresh[i] = 1 + random_() % range;
     }
