@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little, "words are written as they lie in memory");
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr std::string_view kMagic = "LONGBOW-MANIFEST";
 constexpr const char* kAdvice = "nothing was changed; restore the data folder from a snapshot";
 
@@ -46,22 +46,35 @@ std::string HeaderLine(uint64_t version, std::string_view json) {
 
 Json ToJson(const FileDigest& digest) { return {{"size_bytes", digest.size_bytes}, {"crc32c", digest.crc32c}}; }
 
+Json ToJson(const NamedFile& file) {
+  return file.any() ? Json{{"file", file.file}, {"digest", ToJson(file.digest)}} : Json(nullptr);
+}
+
+Json ToJson(const SegmentEntry& segment) {
+  Json parts = Json::array();
+  for (const PartEntry& part : segment.parts) {
+    parts.push_back({{"rows", part.rows},
+                     {"parquet", ToJson(part.parquet)},
+                     {"vectors", ToJson(part.vectors)},
+                     {"columns", ToJson(part.columns)}});
+  }
+  return {{"number", segment.number},  {"first_ordinal", segment.first_ordinal}, {"end_ordinal", segment.end_ordinal},
+          {"parts", std::move(parts)}, {"ordinals", ToJson(segment.ordinals)},   {"graph", ToJson(segment.graph)}};
+}
+
 Json ToJson(const CollectionEntry& collection) {
   Json segments = Json::array();
   for (const SegmentEntry& segment : collection.segments) {
-    segments.push_back({{"file", segment.file},
-                        {"digest", ToJson(segment.digest)},
-                        {"first_ordinal", segment.first_ordinal},
-                        {"rows", segment.rows}});
+    segments.push_back(ToJson(segment));
   }
   return {{"name", collection.name},
           {"shard", collection.shard.value},
           {"schema_ipc", arrow::util::base64_encode(collection.schema_ipc)},
-          {"rows", collection.rows},
           {"last_index", collection.last_index.value},
+          {"end_ordinal", collection.end_ordinal},
+          {"next_segment", collection.next_segment},
           {"segments", std::move(segments)},
-          {"deleted_file", collection.deleted_file},
-          {"deleted_digest", ToJson(collection.deleted_digest)}};
+          {"deleted", ToJson(collection.deleted)}};
 }
 
 Json ToJson(const Manifest& manifest) {
@@ -69,7 +82,8 @@ Json ToJson(const Manifest& manifest) {
   for (const CollectionEntry& collection : manifest.collections) {
     collections.push_back(ToJson(collection));
   }
-  return {{"checkpoint", manifest.checkpoint.value},
+  return {{"generation", manifest.generation},
+          {"checkpoint", manifest.checkpoint.value},
           {"next_shard", manifest.next_shard.value},
           {"namespaces", manifest.namespaces},
           {"collections", std::move(collections)}};
@@ -125,6 +139,18 @@ class Fields {
     return fields.End();
   }
 
+  // null: none.
+  Status OptionalFile(const char* name, NamedFile* out) {
+    LB_ASSIGN(const Json* value, Take(name));
+    if (value->is_null()) {
+      return {};
+    }
+    LB_ASSIGN(Fields fields, Of(*value, where_ + "." + name));
+    LB_TRY(fields.Text("file", &out->file));
+    LB_TRY(fields.Digest("digest", &out->digest));
+    return out->any() ? fields.End() : Wrong(name, "a file without a name");
+  }
+
   // Calls `read(element, where)` for each element of an array.
   template <typename Read>
   Status Array(const char* name, Read read) {
@@ -167,13 +193,30 @@ class Fields {
   std::set<std::string> taken_;
 };
 
+Result<PartEntry> ReadPart(const Json& json, const std::string& where) {
+  PartEntry part;
+  LB_ASSIGN(Fields fields, Fields::Of(json, where));
+  LB_TRY(fields.Number("rows", &part.rows));
+  LB_TRY(fields.OptionalFile("parquet", &part.parquet));
+  LB_TRY(fields.OptionalFile("vectors", &part.vectors));
+  LB_TRY(fields.OptionalFile("columns", &part.columns));
+  LB_TRY(fields.End());
+  return part;
+}
+
 Result<SegmentEntry> ReadSegment(const Json& json, const std::string& where) {
   SegmentEntry segment;
   LB_ASSIGN(Fields fields, Fields::Of(json, where));
-  LB_TRY(fields.Text("file", &segment.file));
-  LB_TRY(fields.Digest("digest", &segment.digest));
+  LB_TRY(fields.Number("number", &segment.number));
   LB_TRY(fields.Number("first_ordinal", &segment.first_ordinal));
-  LB_TRY(fields.Number("rows", &segment.rows));
+  LB_TRY(fields.Number("end_ordinal", &segment.end_ordinal));
+  LB_TRY(fields.Array("parts", [&](const Json& element, const std::string& at) -> Status {
+    LB_ASSIGN(PartEntry part, ReadPart(element, at));
+    segment.parts.push_back(std::move(part));
+    return {};
+  }));
+  LB_TRY(fields.OptionalFile("ordinals", &segment.ordinals));
+  LB_TRY(fields.OptionalFile("graph", &segment.graph));
   LB_TRY(fields.End());
   return segment;
 }
@@ -184,15 +227,15 @@ Result<CollectionEntry> ReadCollection(const Json& json, const std::string& wher
   LB_TRY(fields.Text("name", &collection.name));
   LB_TRY(fields.Number("shard", &collection.shard.value));
   LB_TRY(fields.Base64("schema_ipc", &collection.schema_ipc));
-  LB_TRY(fields.Number("rows", &collection.rows));
   LB_TRY(fields.Number("last_index", &collection.last_index.value));
+  LB_TRY(fields.Number("end_ordinal", &collection.end_ordinal));
+  LB_TRY(fields.Number("next_segment", &collection.next_segment));
   LB_TRY(fields.Array("segments", [&](const Json& element, const std::string& at) -> Status {
     LB_ASSIGN(SegmentEntry segment, ReadSegment(element, at));
     collection.segments.push_back(std::move(segment));
     return {};
   }));
-  LB_TRY(fields.Text("deleted_file", &collection.deleted_file));
-  LB_TRY(fields.Digest("deleted_digest", &collection.deleted_digest));
+  LB_TRY(fields.OptionalFile("deleted", &collection.deleted));
   LB_TRY(fields.End());
   return collection;
 }
@@ -200,6 +243,7 @@ Result<CollectionEntry> ReadCollection(const Json& json, const std::string& wher
 Result<Manifest> ReadJson(const Json& json) {
   Manifest manifest;
   LB_ASSIGN(Fields fields, Fields::Of(json, "manifest"));
+  LB_TRY(fields.Number("generation", &manifest.generation));
   LB_TRY(fields.Number("checkpoint", &manifest.checkpoint.value));
   LB_TRY(fields.Number("next_shard", &manifest.next_shard.value));
   LB_TRY(fields.Array("namespaces", [&](const Json& element, const std::string& at) -> Status {
@@ -230,6 +274,39 @@ bool IsSafePath(const std::string& file) {
          std::none_of(path.begin(), path.end(), goes_astray);
 }
 
+std::string Misplaced(const std::vector<const NamedFile*>& files) {
+  for (const NamedFile* file : files) {
+    if (file->any() && !IsSafePath(file->file)) {
+      return "'" + file->file + "' is no path below the data folder";
+    }
+  }
+  return {};
+}
+
+// Of one segment; the reason, or empty.
+std::string Inconsistency(const SegmentEntry& segment) {
+  const std::string what = "segment " + std::to_string(segment.number);
+  uint64_t rows = 0;
+  for (const PartEntry& part : segment.parts) {
+    if (!part.parquet.any() || !part.columns.any()) {
+      return what + " has a part without a segment file or its columns";
+    }
+    if (part.rows == 0 || part.rows > std::numeric_limits<uint32_t>::max() - rows) {
+      return what + " has a part of " + std::to_string(part.rows) + " rows";
+    }
+    if (const std::string reason = Misplaced({&part.parquet, &part.vectors, &part.columns}); !reason.empty()) {
+      return what + ": " + reason;
+    }
+    rows += part.rows;
+  }
+  const uint64_t ordinals = segment.end_ordinal - std::min(segment.end_ordinal, segment.first_ordinal);
+  if (ordinals < rows || (ordinals > rows && !segment.ordinals.any())) {
+    return what + " has " + std::to_string(rows) + " rows and " + std::to_string(ordinals) + " ordinals";
+  }
+  const std::string reason = Misplaced({&segment.ordinals, &segment.graph});
+  return reason.empty() ? reason : what + ": " + reason;
+}
+
 // What must hold for any manifest, checked before it is written and after it was read. The reason, or empty.
 std::string Inconsistency(const Manifest& manifest) {
   std::set<std::string> names;
@@ -243,21 +320,26 @@ std::string Inconsistency(const Manifest& manifest) {
       return what + " has shard " + std::to_string(collection.shard.value) + ", not below next_shard " +
              std::to_string(manifest.next_shard.value);
     }
-    uint64_t rows = 0;
+    uint64_t end_ordinal = 0;
+    std::set<uint64_t> numbers;
     for (const SegmentEntry& segment : collection.segments) {
-      if (segment.first_ordinal != rows || segment.rows > std::numeric_limits<uint64_t>::max() - rows) {
-        return what + ": segment '" + segment.file + "' does not follow the one before it";
+      if (const std::string reason = Inconsistency(segment); !reason.empty()) {
+        return what + ": " + reason;
       }
-      if (!IsSafePath(segment.file)) {
-        return what + ": '" + segment.file + "' is no path below the data folder";
+      if (segment.first_ordinal < end_ordinal) {
+        return what + ": segment " + std::to_string(segment.number) + " does not follow the one before it";
       }
-      rows += segment.rows;
+      if (segment.number >= collection.next_segment || !numbers.insert(segment.number).second) {
+        return what + ": segment " + std::to_string(segment.number) + " has no number of its own below next_segment";
+      }
+      end_ordinal = segment.end_ordinal;
     }
-    if (rows != collection.rows) {
-      return what + " has " + std::to_string(collection.rows) + " rows, its segments " + std::to_string(rows);
+    if (end_ordinal > collection.end_ordinal) {
+      return what + " ends at ordinal " + std::to_string(collection.end_ordinal) + ", its segments at " +
+             std::to_string(end_ordinal);
     }
-    if (!collection.deleted_file.empty() && !IsSafePath(collection.deleted_file)) {
-      return what + ": '" + collection.deleted_file + "' is no path below the data folder";
+    if (const std::string reason = Misplaced({&collection.deleted}); !reason.empty()) {
+      return what + ": " + reason;
     }
   }
   return {};
@@ -307,6 +389,22 @@ Result<Manifest> ParseManifest(const std::string& path, const std::string& conte
 }
 
 }  // namespace
+
+uint64_t SegmentEntry::rows() const {
+  uint64_t rows = 0;
+  for (const PartEntry& part : parts) {
+    rows += part.rows;
+  }
+  return rows;
+}
+
+uint64_t CollectionEntry::rows() const {
+  uint64_t rows = 0;
+  for (const SegmentEntry& segment : segments) {
+    rows += segment.rows();
+  }
+  return rows;
+}
 
 Result<std::optional<Manifest>> ReadManifest(FileSystem& fs, const std::string& data_dir) {
   const std::string path = ManifestPath(data_dir);

@@ -13,26 +13,52 @@
 
 namespace longbow::storage {
 
-struct SegmentEntry {
-  std::string file;  // below the data folder, '/'-separated
+struct NamedFile {
+  std::string file;  // below the data folder, '/'-separated; empty: there is none
   FileDigest digest;
-  uint64_t first_ordinal = 0;
+
+  bool any() const { return !file.empty(); }
+  bool operator==(const NamedFile&) const = default;
+};
+
+// A run of a segment's rows: complete as Parquet, and once more in the files that are mapped.
+struct PartEntry {
   uint64_t rows = 0;
+  NamedFile parquet;
+  NamedFile vectors;  // none: the collection has no vector column
+  NamedFile columns;
+
+  bool operator==(const PartEntry&) const = default;
+};
+
+struct SegmentEntry {
+  uint64_t number = 0;  // tells it from all others that its shard ever had
+  uint64_t first_ordinal = 0;
+  uint64_t end_ordinal = 0;      // its rows' ordinals are in [first_ordinal, end_ordinal)
+  std::vector<PartEntry> parts;  // consecutive from its row 0, dead ones included
+  NamedFile ordinals;            // which ordinals its rows have; none: all in that range
+  NamedFile graph;               // of its first rows; none: to be built. The digest's checksum is that of its header
+
+  uint64_t rows() const;
+  bool operator==(const SegmentEntry&) const = default;
 };
 
 struct CollectionEntry {
   std::string name;
   ShardId shard;
   std::string schema_ipc;  // Arrow IPC schema message
-  uint64_t rows = 0;       // ordinals [0, rows), dead ones included
   LogIndex last_index;
-  std::vector<SegmentEntry> segments;  // consecutive, from ordinal 0
-  std::string deleted_file;            // bitmap of dead ordinals, see DeletedRows below; empty = none dead
-  FileDigest deleted_digest;
+  uint64_t end_ordinal = 0;            // the next row gets this one
+  uint64_t next_segment = 0;           // number that the next segment gets
+  std::vector<SegmentEntry> segments;  // by ordinal
+  NamedFile deleted;  // bitmap of dead rows, in the order of the segments and their rows; none: all live
+
+  uint64_t rows() const;
 };
 
 struct Manifest {
-  Lsn checkpoint;  // everything up to here is in the files named below
+  uint64_t generation = 0;  // of each written one higher than before; part of the names of the files it adds
+  Lsn checkpoint;           // everything up to here is in the files named below
   ShardId next_shard{1};
   std::vector<std::string> namespaces;
   std::vector<CollectionEntry> collections;
@@ -44,7 +70,7 @@ Result<std::optional<Manifest>> ReadManifest(FileSystem& fs, const std::string& 
 // Atomic and durable on return.
 Status WriteManifest(FileSystem& fs, const std::string& data_dir, const Manifest& manifest);
 
-// The bitmap of dead rows: one bit per ordinal, 64-bit little-endian words, no header: the manifest has the checksum.
+// The bitmap of dead rows: one bit per row, 64-bit little-endian words, no header: the manifest has the checksum.
 Result<FileDigest> WriteDeletedRows(FileSystem& fs, const std::string& path, const std::vector<uint64_t>& bits);
 Result<std::vector<uint64_t>> ReadDeletedRows(FileSystem& fs, const std::string& path, const FileDigest& digest);
 

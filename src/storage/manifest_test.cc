@@ -13,27 +13,44 @@ constexpr const char* kData = "/data";
 constexpr const char* kPath = "/data/MANIFEST";
 
 Manifest Example() {
-  Manifest manifest{.checkpoint = {~uint64_t{0}}, .next_shard = {8}, .namespaces = {"default", "täglich", ""}};
+  Manifest manifest{.generation = 12,
+                    .checkpoint = {~uint64_t{0}},
+                    .next_shard = {8},
+                    .namespaces = {"default", "täglich", ""},
+                    .collections = {}};
   CollectionEntry full{.name = "default/\"quoted\"\n",
                        .shard = {7},
                        .schema_ipc = std::string("\0\xff\x01 ipc", 7),
-                       .rows = 30,
                        .last_index = {5},
-                       .deleted_file = "shard-7/3.dead",
-                       .deleted_digest = {8, 0xdeadbeef}};
-  full.segments = {
-      {.file = "shard-7/1.parquet", .digest = {1'000, 1}, .first_ordinal = 0, .rows = 10},
-      {.file = "shard-7/2.parquet", .digest = {~uint64_t{0}, ~uint32_t{0}}, .first_ordinal = 10, .rows = 20}};
+                       .end_ordinal = 1'000,
+                       .next_segment = 40,
+                       .segments = {},
+                       .deleted = {"shard-7/3.dead", {8, 0xdeadbeef}}};
+  full.segments.push_back({.number = 3,
+                           .first_ordinal = 0,
+                           .end_ordinal = 30,
+                           .parts = {{.rows = 10,
+                                      .parquet = {"shard-7/1.parquet", {1'000, 1}},
+                                      .vectors = {"shard-7/1.vectors", {1'000, 2}},
+                                      .columns = {"shard-7/1.columns", {1, 3}}},
+                                     {.rows = 20,
+                                      .parquet = {"shard-7/2.parquet", {~uint64_t{0}, ~uint32_t{0}}},
+                                      .vectors = {},
+                                      .columns = {"shard-7/2.columns", {1, 3}}}},
+                           .ordinals = {},
+                           .graph = {"shard-7/3.graph", {77, 8}}});
+  full.segments.push_back({.number = 39,
+                           .first_ordinal = 50,
+                           .end_ordinal = 900,
+                           .parts = {{.rows = 1, .parquet = {"p", {}}, .vectors = {}, .columns = {"c", {}}}},
+                           .ordinals = {"o", {4'096, 9}},
+                           .graph = {}});
   manifest.collections = {full, {.name = "empty", .shard = {2}}};
   return manifest;
 }
 
-void ExpectSame(const FileDigest& a, const FileDigest& b) {
-  EXPECT_EQ(a.size_bytes, b.size_bytes);
-  EXPECT_EQ(a.crc32c, b.crc32c);
-}
-
 void ExpectSame(const Manifest& a, const Manifest& b) {
+  EXPECT_EQ(a.generation, b.generation);
   EXPECT_EQ(a.checkpoint, b.checkpoint);
   EXPECT_EQ(a.next_shard, b.next_shard);
   EXPECT_EQ(a.namespaces, b.namespaces);
@@ -44,17 +61,11 @@ void ExpectSame(const Manifest& a, const Manifest& b) {
     EXPECT_EQ(x.name, y.name);
     EXPECT_EQ(x.shard, y.shard);
     EXPECT_EQ(x.schema_ipc, y.schema_ipc);
-    EXPECT_EQ(x.rows, y.rows);
     EXPECT_EQ(x.last_index, y.last_index);
-    EXPECT_EQ(x.deleted_file, y.deleted_file);
-    ExpectSame(x.deleted_digest, y.deleted_digest);
-    ASSERT_EQ(x.segments.size(), y.segments.size());
-    for (size_t s = 0; s < x.segments.size(); ++s) {
-      EXPECT_EQ(x.segments[s].file, y.segments[s].file);
-      ExpectSame(x.segments[s].digest, y.segments[s].digest);
-      EXPECT_EQ(x.segments[s].first_ordinal, y.segments[s].first_ordinal);
-      EXPECT_EQ(x.segments[s].rows, y.segments[s].rows);
-    }
+    EXPECT_EQ(x.end_ordinal, y.end_ordinal);
+    EXPECT_EQ(x.next_segment, y.next_segment);
+    EXPECT_EQ(x.segments, y.segments);
+    EXPECT_EQ(x.deleted, y.deleted);
   }
 }
 
@@ -108,48 +119,61 @@ TEST_F(ManifestFile, SeesEveryChangedByteAndEveryCut) {
 }
 
 TEST_F(ManifestFile, RefusesNewerFormats) {
-  const Status status = ReadForged("2", R"({"checkpoint": 1})");
+  const Status status = ReadForged("3", R"({"checkpoint": 1})");
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << status.ToString();
-  EXPECT_NE(status.message().find("format 2"), std::string_view::npos);
+  EXPECT_NE(status.message().find("format 3"), std::string_view::npos);
   EXPECT_EQ(ReadForged("01", "{}").code(), StatusCode::kDataLoss);
   EXPECT_EQ(ReadForged("", "{}").code(), StatusCode::kDataLoss);
 }
 
 TEST_F(ManifestFile, ReadsStrictly) {
-  const std::string head = R"({"checkpoint": 1, "next_shard": 9, "namespaces": [], "collections": [)";
-  const std::string digest = R"({"size_bytes": 1, "crc32c": 2})";
-  const auto collection = [&](const std::string& rows, const std::string& segments, const std::string& more) {
-    return head + R"({"name": "a", "shard": 1, "schema_ipc": "AA==", "rows": )" + rows +
-           R"(, "last_index": 1, "segments": [)" + segments + R"(], "deleted_file": "", "deleted_digest": )" + digest +
-           more + "}]}";
+  const std::string head = R"({"generation": 3, "checkpoint": 1, "next_shard": 9, "namespaces": [], "collections": [)";
+  const auto file = [](const std::string& name) {
+    return R"({"file": ")" + name + R"(", "digest": {"size_bytes": 1, "crc32c": 2}})";
   };
-  const auto segment = [&](const std::string& file, int first, int rows) {
-    return R"({"file": ")" + file + R"(", "digest": )" + digest + R"(, "first_ordinal": )" + std::to_string(first) +
-           R"(, "rows": )" + std::to_string(rows) + "}";
+  const auto collection = [&](const std::string& end, const std::string& segments, const std::string& more) {
+    return head +
+           R"({"name": "a", "shard": 1, "schema_ipc": "AA==", "last_index": 1, "next_segment": 5, "end_ordinal": )" +
+           end + R"(, "segments": [)" + segments + R"(], "deleted": null)" + more + "}]}";
   };
-  ASSERT_TRUE(ReadForged("1", head + "]}").ok());
-  ASSERT_TRUE(ReadForged("1", collection("2", segment("a/b", 0, 2), "")).ok());
+  const auto segment = [&](const std::string& name, int number, int first, int rows, int end) {
+    return R"({"number": )" + std::to_string(number) + R"(, "first_ordinal": )" + std::to_string(first) +
+           R"(, "end_ordinal": )" + std::to_string(end) + R"(, "parts": [{"rows": )" + std::to_string(rows) +
+           R"(, "parquet": )" + file(name) + R"(, "vectors": null, "columns": )" + file("c") +
+           R"(}], "ordinals": null, "graph": null})";
+  };
+  ASSERT_TRUE(ReadForged("2", head + "]}").ok());
+  ASSERT_TRUE(ReadForged("2", collection("2", segment("a/b", 4, 0, 2, 2), "")).ok());
   const std::vector<std::pair<std::string, const char*>> cases = {
       {"", "no JSON"},
       {"[]", "no object"},
-      {"{}", "no field 'checkpoint'"},
+      {"{}", "no field 'generation'"},
       {head + R"(], "extra": 1})", "unknown field 'extra'"},
       {collection("0", "", R"(, "extra": 1)"), "collections[0] has an unknown field"},
-      {collection("-1", "", ""), "rows is no number"},
-      {collection("1.0", "", ""), "rows is no number"},
-      {collection("\"1\"", "", ""), "rows is no number"},
-      {collection("3", segment("a", 0, 2), ""), "has 3 rows, its segments 2"},
-      {collection("2", segment("a", 1, 2), ""), "does not follow"},
-      {collection("2", segment("../a", 0, 2), ""), "no path below"},
-      {collection("2", segment("/a", 0, 2), ""), "no path below"},
-      {collection("2", segment("a/", 0, 2), ""), "no path below"},
-      {R"({"checkpoint": 1, "next_shard": 4294967296, "namespaces": [], "collections": []})",
+      {collection("-1", "", ""), "end_ordinal is no number"},
+      {collection("1.0", "", ""), "end_ordinal is no number"},
+      {collection("\"1\"", "", ""), "end_ordinal is no number"},
+      {collection("1", segment("a", 0, 0, 2, 2), ""), "ends at ordinal 1, its segments at 2"},
+      {collection("9", segment("a", 0, 1, 2, 2), ""), "2 rows and 1 ordinals"},
+      {collection("9", segment("a", 0, 0, 2, 3), ""), "2 rows and 3 ordinals"},
+      {collection("9", segment("a", 0, 3, 2, 1), ""), "2 rows and 0 ordinals"},
+      {collection("9", segment("a", 0, 0, 0, 0), ""), "a part of 0 rows"},
+      {collection("9", segment("a", 5, 0, 2, 2), ""), "no number of its own"},
+      {collection("9", segment("a", 1, 0, 2, 2) + "," + segment("b", 1, 2, 1, 3), ""), "no number of its own"},
+      {collection("9", segment("a", 1, 0, 2, 2) + "," + segment("b", 2, 1, 1, 2), ""), "does not follow"},
+      {collection("2", segment("../a", 0, 0, 2, 2), ""), "no path below"},
+      {collection("2", segment("/a", 0, 0, 2, 2), ""), "no path below"},
+      {collection("2", segment("a/", 0, 0, 2, 2), ""), "no path below"},
+      {collection("2", segment("", 0, 0, 2, 2), ""), "a file without a name"},
+      {R"({"generation": 1, "checkpoint": 1, "next_shard": 4294967296, "namespaces": [], "collections": []})",
        "next_shard is no number"},
-      {R"({"checkpoint": 1, "next_shard": 1, "namespaces": [1], "collections": []})", "namespaces[0] is no text"},
-      {R"({"checkpoint": 1, "next_shard": 1, "namespaces": {}, "collections": []})", "namespaces is no array"},
+      {R"({"generation": 1, "checkpoint": 1, "next_shard": 1, "namespaces": [1], "collections": []})",
+       "namespaces[0] is no text"},
+      {R"({"generation": 1, "checkpoint": 1, "next_shard": 1, "namespaces": {}, "collections": []})",
+       "namespaces is no array"},
   };
   for (const auto& [json, reason] : cases) {
-    const Status status = ReadForged("1", json);
+    const Status status = ReadForged("2", json);
     EXPECT_EQ(status.code(), StatusCode::kDataLoss) << json;
     EXPECT_NE(status.message().find(reason), std::string_view::npos) << json << "\n" << status.ToString();
   }
@@ -157,7 +181,7 @@ TEST_F(ManifestFile, ReadsStrictly) {
 
 TEST_F(ManifestFile, IsNotWrittenIfItCouldNotBeRead) {
   Manifest manifest = Example();
-  manifest.collections[0].rows = 31;
+  manifest.collections[0].end_ordinal = 31;
   EXPECT_EQ(WriteManifest(fs_, kData, manifest).code(), StatusCode::kInternal);
   manifest = Example();
   manifest.collections[0].name = "\xff";

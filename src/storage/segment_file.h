@@ -20,6 +20,8 @@ namespace longbow::storage {
 struct FileDigest {
   uint64_t size_bytes = 0;
   uint32_t crc32c = 0;
+
+  bool operator==(const FileDigest&) const = default;
 };
 
 // Writes the batches (all of `schema`) as one Parquet file with page checksums and the Arrow schema inside; synced
