@@ -1,15 +1,19 @@
-// The state up to one LSN as files: Parquet segments, bitmaps of dead rows, and the manifest that names them.
+// The state up to one LSN as files: segments, bitmaps of dead rows, and the manifest that names them.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "engine/segment_files.h"
 #include "engine/state.h"
 #include "engine/view.h"
 #include "storage/manifest.h"
@@ -29,34 +33,65 @@ struct StateCut {
 };
 StateCut CutOf(const State& state);
 
+// A segment among those of all shards.
+using SegmentKey = std::pair<ShardId, uint64_t>;
+
 // Writes and loads checkpoints of one data folder. One thread at a time.
 class Checkpoints {
  public:
-  Checkpoints(FileSystem& fs, std::string data_dir) : fs_(fs), data_dir_(std::move(data_dir)) {}
+  Checkpoints(FileSystem& fs, std::string data_dir) : folder_{fs, std::move(data_dir)} {}
 
-  // Start-up: brings `state` to the last checkpoint (nothing if there is none). Changes no file.
-  // Errors as ReadManifest and ReadSegmentFile.
-  Status Load(State* state);
+  // Start-up: brings `state` to the last checkpoint (nothing if there is none), its rows mapped from their files.
+  // Changes no file. Errors as ReadManifest and LoadPart; what is only derived and damaged is none: `warnings`.
+  Status Load(State* state, std::vector<std::string>* warnings);
 
-  // Writes the rows that came since the last checkpoint and swaps the manifest; on OK everything up to cut.applied is
-  // durable outside the log. After an error the last checkpoint stands.
+  // Writes the rows that came since the last checkpoint, and all of the parts that are marked, and swaps the manifest;
+  // on OK everything up to cut.applied is durable outside the log. After an error the last checkpoint stands.
   Status Write(const StateCut& cut);
+  // Whether there is anything to write but entries of the log: graphs, marked parts.
+  bool HasNews() const { return !graphs_.empty() || !marked_parts_.empty(); }
+
+  // Writes the sealed graphs of segments that have none in a file, or one of fewer rows. They are named by a Write of a
+  // cut that is taken later than this call: what they leave out as dead is dead there too. CANCELLED once `keep_on` is
+  // false. `written`: how many.
+  Status WriteGraphs(const std::vector<StateCut::Part>& collections, const std::function<bool()>& keep_on,
+                     size_t* written);
+
+  // A file of the part is damaged: the next Write writes it anew from the rows in memory.
+  void MarkPart(const SegmentKey& segment, size_t part) { marked_parts_.insert({segment, part}); }
+  // A graph that the manifest names was opened, of so many rows; or it is of no use and not named again.
+  void NoteGraph(const SegmentKey& segment, uint32_t rows);
+  void ForgetGraph(const SegmentKey& segment);
 
   // Removes files that the manifest does not name: an interrupted checkpoint's, replaced ones, those of dropped
   // collections. Only once manifest and log are known to fit together: until then an unnamed file may be all there is.
   Status RemoveUnnamedFiles();
 
+  const storage::Manifest& manifest() const { return manifest_; }
+  const DataFolder& folder() const { return folder_; }
   Lsn last() const { return manifest_.checkpoint; }
 
  private:
-  Result<storage::CollectionEntry> WriteCollection(const StateCut::Part& part, Lsn lsn,
-                                                   const storage::CollectionEntry* before);
-  Status LoadCollection(const storage::CollectionEntry& entry, State* state);
-  std::string PathOf(const std::string& file) const { return data_dir_ + "/" + file; }
+  Result<storage::CollectionEntry> WriteCollection(const StateCut::Part& part, const storage::CollectionEntry* before,
+                                                   uint64_t generation);
+  Result<storage::SegmentEntry> WriteSegment(const StateCut::Part& part, const SegmentView& segment,
+                                             const storage::SegmentEntry* before, uint64_t generation);
+  Status LoadCollection(const storage::CollectionEntry& entry, State* state, std::vector<std::string>* warnings);
+  Result<std::shared_ptr<Segment>> LoadSegment(const Collection& collection, const storage::SegmentEntry& entry,
+                                               bool is_last, std::vector<std::string>* warnings);
+  Status RemoveLeftover(const std::string& file);
+  const storage::CollectionEntry* FindCollection(ShardId shard) const;
+  static const storage::SegmentEntry* FindSegment(const storage::CollectionEntry* collection, uint64_t number);
 
-  FileSystem& fs_;
-  const std::string data_dir_;
+  const DataFolder folder_;
   storage::Manifest manifest_;  // the last one written or loaded
+  struct WrittenGraph {
+    storage::NamedFile file;
+    uint32_t rows = 0;
+  };
+  std::map<SegmentKey, WrittenGraph> graphs_;  // that no manifest names yet
+  std::map<SegmentKey, uint32_t> graph_rows_;  // of those that one does
+  std::set<std::pair<SegmentKey, size_t>> marked_parts_;
 };
 
 }  // namespace longbow::engine

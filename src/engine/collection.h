@@ -29,7 +29,7 @@ struct Collection {
   bool dropped = false;              // guarded by propose_mu
 
   std::atomic<uint64_t> entries_in_flight{0};  // proposed, not yet applied
-  uint64_t rows_at_open = 0;                   // constant once the store is open: those before it were loaded, not put
+  uint64_t end_ordinal_at_open = 0;            // constant once the store is open: rows below were loaded, not put
 };
 
 }  // namespace longbow::engine

@@ -42,7 +42,7 @@ void Indexer::Wake() {
 Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation) {
   const auto give_up = std::chrono::steady_clock::now() + kRoomWaitMax;
   std::unique_lock lock(mu_);
-  while (collection.shard.Pin()->TailRows(collection.rows_at_open) >= rows_max) {
+  while (collection.shard.Pin()->TailRows(collection.end_ordinal_at_open) >= rows_max) {
     if (cancellation != nullptr) {
       LB_TRY(cancellation->Check());
     }
@@ -51,7 +51,7 @@ Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows_max, con
     }
     if (std::chrono::steady_clock::now() >= give_up) {
       return ResourceExhausted("the index of '" + collection.name + "' is " +
-                               std::to_string(collection.shard.Pin()->TailRows(collection.rows_at_open)) +
+                               std::to_string(collection.shard.Pin()->TailRows(collection.end_ordinal_at_open)) +
                                " rows behind (limit " + std::to_string(rows_max) + "): retry after 5000 ms");
     }
     progress_.wait_for(lock, std::chrono::milliseconds(20));

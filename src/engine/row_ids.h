@@ -24,6 +24,12 @@ class RowIds {
     return found == texts_.end() ? std::nullopt : std::optional(found->second);
   }
 
+  // Of some use before `count` ids more are set; of none, but no harm, where they turn out to be known.
+  void Reserve(size_t count) {
+    numbers_.reserve(numbers_.size() + (texts_.empty() ? count : 0));
+    texts_.reserve(texts_.size() + (texts_.empty() ? 0 : count));
+  }
+
   // Points the id at `ordinal`; returns the row that held it before.
   std::optional<uint64_t> Set(const RowKey& key, uint64_t ordinal) {
     if (const auto* number = std::get_if<uint64_t>(&key)) {

@@ -71,11 +71,15 @@ Selection ScanCursor::Wanted(const SegmentView& segment, const Chunk& chunk) con
   Selection wanted;
   wanted.bits.assign((rows + 63) / 64, 0);
   if (ordinals_) {
-    const uint64_t first = segment.segment->first_ordinal() + chunk.first_row;
-    for (auto it = std::lower_bound(ordinals_->begin(), ordinals_->end(), first);
-         it != ordinals_->end() && *it < first + rows; ++it) {
-      wanted.bits[(*it - first) >> 6] |= uint64_t{1} << ((*it - first) & 63);
-      ++wanted.count;
+    const uint64_t first = segment.segment->OrdinalOf(chunk.first_row);
+    const uint64_t last = segment.segment->OrdinalOf(chunk.end_row() - 1);
+    for (auto it = std::lower_bound(ordinals_->begin(), ordinals_->end(), first); it != ordinals_->end() && *it <= last;
+         ++it) {
+      if (const std::optional<uint32_t> row = segment.segment->RowOf(*it)) {
+        const uint32_t at = *row - chunk.first_row;
+        wanted.bits[at >> 6] |= uint64_t{1} << (at & 63);
+        ++wanted.count;
+      }
     }
     return wanted;
   }

@@ -27,7 +27,7 @@ struct Found {
 
 void Collect(const SegmentView& segment, const std::vector<Neighbor>& neighbors, std::vector<Found>* found) {
   for (const Neighbor& neighbor : neighbors) {
-    found->push_back({neighbor.distance, segment.segment->first_ordinal() + neighbor.id});
+    found->push_back({neighbor.distance, segment.segment->OrdinalOf(neighbor.id)});
   }
 }
 
@@ -288,10 +288,9 @@ void NoteQuery(const std::vector<SegmentPlan>& plans, const QueryVector& query, 
 }
 
 const Chunk& ChunkOf(const View& view, uint64_t ordinal, int64_t* row_in_chunk) {
-  const SegmentView& segment = view.Find(ordinal);
-  const auto row = static_cast<uint32_t>(ordinal - segment.segment->first_ordinal());
-  const Chunk& chunk = segment.chunks.Find(row);
-  *row_in_chunk = row - chunk.first_row;
+  const View::Place place = view.Find(ordinal);
+  const Chunk& chunk = place.segment->chunks.Find(place.row);
+  *row_in_chunk = place.row - chunk.first_row;
   return chunk;
 }
 
@@ -331,14 +330,15 @@ uint64_t ShownIdOf(const View& view, uint64_t ordinal) {
 }
 
 Result<QueryVector> VectorOf(const View& view, uint64_t ordinal) {
-  const SegmentView& segment = view.Find(ordinal);
-  if (!segment.segment->searchable()) {
+  const View::Place place = view.Find(ordinal);
+  if (place.segment == nullptr) {
+    return NotFound("no row has ordinal " + std::to_string(ordinal));
+  }
+  if (!place.segment->segment->searchable()) {
     return FailedPrecondition("index not initialized: the dataset has no vector column");
   }
-  const index::VectorRows& rows = segment.segment->vectors();
-  return index::NumbersOf(rows.type(),
-                          rows.bytes(static_cast<index::LocalId>(ordinal - segment.segment->first_ordinal())),
-                          rows.dimension());
+  const index::VectorRows& rows = place.segment->segment->vectors();
+  return index::NumbersOf(rows.type(), rows.bytes(place.row), rows.dimension());
 }
 
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,

@@ -52,8 +52,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& sc
 }
 
 Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema, const SegmentOptions& options,
-                                                 uint64_t first_ordinal) {
-  std::shared_ptr<Segment> segment(new Segment(first_ordinal, options));
+                                                 SegmentIdentity identity) {
+  std::shared_ptr<Segment> segment(new Segment(identity, options));
   if (segment->deleted_at_.data() == nullptr) {
     return ResourceExhausted("no memory for a new segment of " + std::to_string(options.rows_max) + " rows");
   }
@@ -66,6 +66,46 @@ Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema,
     }
   }
   return segment;
+}
+
+Result<std::shared_ptr<Segment>> Segment::CreateClosed(const CollectionSchema& schema, const SegmentOptions& options,
+                                                       SegmentIdentity identity, uint32_t rows, uint64_t end_ordinal,
+                                                       std::shared_ptr<const RowOrdinals> ordinals) {
+  SegmentOptions closed = options;
+  closed.rows_max = std::max(1u, rows);
+  LB_ASSIGN(std::shared_ptr<Segment> segment, Create(schema, closed, identity));
+  segment->is_closed_ = true;
+  segment->end_ordinal_ = end_ordinal;
+  segment->ordinals_ = std::move(ordinals);
+  return segment;
+}
+
+std::optional<uint32_t> Segment::RowOf(uint64_t ordinal) const {
+  const uint64_t offset = ordinal - first_ordinal_;
+  if (ordinals_ != nullptr) {
+    return ordinals_->Find(offset);
+  }
+  return offset < rows_max_ ? std::optional(static_cast<uint32_t>(offset)) : std::nullopt;
+}
+
+Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns) {
+  const auto count = static_cast<uint32_t>(columns.num_rows());
+  std::vector<std::shared_ptr<arrow::Array>> arrays(schema.columns->num_fields());
+  for (int i = 0; i < schema.columns->num_fields(); ++i) {
+    const auto& field = schema.columns->field(i);
+    arrays[i] = i == schema.vector_column ? VectorColumn(schema, vectors_, rows_, count)
+                                          : columns.GetColumnByName(field->name());
+    if (arrays[i] == nullptr) {
+      LB_ASSIGN_ARROW(arrays[i], arrow::MakeArrayOfNull(field->type(), count));
+    }
+  }
+  if (vectors_ != nullptr) {
+    vectors_->AdoptRows(rows_, rows_ + count);
+  }
+  AppendChunk({rows_, arrow::RecordBatch::Make(schema.columns, count, std::move(arrays))});
+  rows_ += count;
+  small_chunks_at_end_ = 0;  // what was loaded is not joined again
+  return {};
 }
 
 Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows) {

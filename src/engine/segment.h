@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/status.h"
 #include "engine/chunk_list.h"
+#include "engine/row_ordinals.h"
 #include "engine/segment_filters.h"
 #include "engine/segment_graph.h"
 #include "engine/zeroed_array.h"
@@ -22,25 +24,47 @@ struct SegmentOptions {
   filter::AdaptiveFilterIndex::Options filters = {};
 };
 
-// The active, mutable kind: rows are appended by the shard's one writer and linked into the graph by the indexer behind
-// it; readers see the rows and chunks of the view they pinned. Owned by the shard's views.
+// Which of its shard's segments one is.
+struct SegmentIdentity {
+  uint64_t number = 0;  // no other of the shard ever had it
+  uint64_t first_ordinal = 0;
+};
+
+// Rows are appended by the shard's one writer and linked into the graph by the indexer behind it; readers see the rows
+// and chunks of the view they pinned. A closed one takes no more rows. Owned by the shard's views.
 class Segment {
  public:
   // RESOURCE_EXHAUSTED if the address space for its arrays cannot be reserved.
   static Result<std::shared_ptr<Segment>> Create(const CollectionSchema& schema, const SegmentOptions& options,
-                                                 uint64_t first_ordinal);
+                                                 SegmentIdentity identity);
+  // One that will get exactly `rows` rows, with ordinals below `end_ordinal`; `ordinals` says which, null: all.
+  static Result<std::shared_ptr<Segment>> CreateClosed(const CollectionSchema& schema, const SegmentOptions& options,
+                                                       SegmentIdentity identity, uint32_t rows, uint64_t end_ordinal,
+                                                       std::shared_ptr<const RowOrdinals> ordinals);
 
   // ---- writer ----
   uint32_t room() const { return rows_max_ - rows_; }
   // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names
   // them.
   Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows);
+  // Appends rows whose vectors stand in their place already (mutable_vectors); `columns`: the other ones, by name.
+  Status AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns);
+  index::VectorRows& mutable_vectors() { return *vectors_; }
   uint32_t rows() const { return rows_; }
+  uint64_t end_ordinal() const { return is_closed_ ? end_ordinal_ : first_ordinal_ + rows_; }
   Chunks chunks() const { return {chunks_, chunk_count_}; }
   void MarkDeleted(uint32_t row, uint64_t version) { deleted_at_[row].store(version, std::memory_order_relaxed); }
 
   // ---- readers ----
+  uint64_t number() const { return number_; }
+  // Takes no more rows than it was made for.
+  bool is_closed() const { return is_closed_; }
   uint64_t first_ordinal() const { return first_ordinal_; }
+  uint64_t OrdinalOf(uint32_t row) const { return first_ordinal_ + (ordinals_ == nullptr ? row : ordinals_->at(row)); }
+  // The row with an ordinal that is not below the first; none if a compaction took it, or it belongs to another
+  // segment.
+  std::optional<uint32_t> RowOf(uint64_t ordinal) const;
+  const RowOrdinals* ordinals() const { return ordinals_.get(); }
   const std::atomic<uint64_t>* deleted_at() const { return deleted_at_.data(); }
   bool searchable() const { return vectors_ != nullptr; }
   const index::VectorRows& vectors() const { return *vectors_; }
@@ -54,8 +78,9 @@ class Segment {
   uint32_t indexed_rows() const { return graph_ == nullptr ? 0 : graph_->indexed_rows(); }
 
  private:
-  Segment(uint64_t first_ordinal, const SegmentOptions& options)
-      : first_ordinal_(first_ordinal),
+  Segment(SegmentIdentity identity, const SegmentOptions& options)
+      : number_(identity.number),
+        first_ordinal_(identity.first_ordinal),
         rows_max_(options.rows_max),
         deleted_at_(options.rows_max),
         filters_(options.filters) {}
@@ -63,9 +88,13 @@ class Segment {
   Status MergeSmallChunks(const CollectionSchema& schema);
 
   // Constant after Create.
+  const uint64_t number_;
   const uint64_t first_ordinal_;
   const uint32_t rows_max_;
-  std::shared_ptr<index::VectorRows> vectors_;  // null: the collection has no vector column
+  bool is_closed_ = false;
+  uint64_t end_ordinal_ = 0;                     // of a closed one
+  std::shared_ptr<const RowOrdinals> ordinals_;  // null: no holes
+  std::shared_ptr<index::VectorRows> vectors_;   // null: the collection has no vector column
 
   ZeroedArray<uint64_t> deleted_at_;
   SegmentFilters filters_;               // has a lock of its own

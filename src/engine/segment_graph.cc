@@ -21,7 +21,7 @@ bool IsShare(uint32_t part, uint32_t percent, uint32_t whole) {
 
 SegmentGraph::Pinned SegmentGraph::Pin(uint32_t rows) const {
   const std::lock_guard lock(mu_);
-  if (sealed_.index != nullptr && (rows <= sealed_.rows + kSealedTailRowsMax || active_ == nullptr)) {
+  if (sealed_.index != nullptr && (rows <= sealed_.rows + kSealedTailRowsMax || indexed_rows() <= sealed_.rows)) {
     return {sealed_.index, std::min(rows, sealed_.rows), sealed_.kind, sealed_.step_bytes,
             recall_sealed_ ? recall_ : nullptr};
   }
@@ -62,7 +62,7 @@ bool SegmentGraph::CreateActiveLocked(uint32_t published) {
 SegmentGraph::Work SegmentGraph::ClaimWork(uint32_t published) {
   const std::lock_guard lock(mu_);
   const Work work{next_claim_, std::min(published, next_claim_ + kWorkRows)};
-  if (work.begin >= work.end || exclusive_ || !CreateActiveLocked(published)) {
+  if (work.begin >= work.end || exclusive_ || awaiting_ || !CreateActiveLocked(published)) {
     return {};
   }
   next_claim_ = work.end;
@@ -90,7 +90,33 @@ void SegmentGraph::Link(Work work, const Cancellation* cancellation) {
   claims_in_flight_.erase(work.begin);
   last_linked_ = SteadyClock::now();
   const uint32_t linked = claims_in_flight_.empty() ? next_claim_ : *claims_in_flight_.begin();
-  indexed_rows_.store(linked, std::memory_order_release);
+  indexed_rows_.store(std::max(linked, sealed_.rows), std::memory_order_release);
+}
+
+SegmentGraph::Sealed SegmentGraph::sealed() const {
+  const std::lock_guard lock(mu_);
+  return sealed_;
+}
+
+void SegmentGraph::AwaitSealed() {
+  const std::lock_guard lock(mu_);
+  awaiting_ = true;
+}
+
+void SegmentGraph::AdoptSealed(Sealed sealed, uint32_t rows) {
+  sealed.dead = CountDead(sealed.rows);
+  const std::lock_guard lock(mu_);
+  awaiting_ = false;
+  indexed_rows_.store(sealed.rows, std::memory_order_release);
+  if (rows <= sealed.rows + kSealedTailRowsMax) {
+    next_claim_ = rows;
+  }
+  sealed_ = std::move(sealed);
+}
+
+void SegmentGraph::GiveUpSealed() {
+  const std::lock_guard lock(mu_);
+  awaiting_ = false;
 }
 
 uint32_t SegmentGraph::CountDead(uint32_t rows) const {

@@ -96,6 +96,24 @@ class SegmentGraph {
   // Searches tell of the queries that they walked for.
   QuerySample& queries() { return queries_; }
 
+  // ---- files ----
+  // A graph that takes no more rows.
+  struct Sealed {
+    std::shared_ptr<const index::VectorIndex> index;  // null: none yet
+    GraphKind kind = GraphKind::kNone;
+    size_t step_bytes = 0;
+    uint32_t rows = 0;
+    uint32_t dead = 0;  // of them, left out
+  };
+  Sealed sealed() const;
+  // Start-up, before any row is linked: a sealed graph of this segment lies in a file. Nothing is linked until it was
+  // adopted or turned out to be of no use.
+  void AwaitSealed();
+  // That graph, of the first rows of `rows` that the segment had when it was closed. If many more have come since than
+  // searches should scan, the segment is linked again behind it.
+  void AdoptSealed(Sealed sealed, uint32_t rows);
+  void GiveUpSealed();
+
   // Does one of: free the links of the dead and repair, seal, learn what a recall takes, compare a client's query with
   // a scan. False if nothing is due. What is cancelled leaves the segment as it was, and is due again.
   bool Maintain(uint32_t published, const MaintainOptions& options = {});
@@ -114,13 +132,6 @@ class SegmentGraph {
   uint32_t CountDead(uint32_t rows) const;
   Due FindDueLocked(uint32_t published);
   void Unlink(index::ActiveGraph& graph, const MaintainOptions& maintain);
-  struct Sealed {
-    std::shared_ptr<const index::VectorIndex> index;  // null: none yet
-    GraphKind kind = GraphKind::kNone;
-    size_t step_bytes = 0;
-    uint32_t rows = 0;
-    uint32_t dead = 0;  // of them, left out
-  };
   Result<Sealed> BuildSealed(const index::ActiveGraph& graph, uint32_t rows, const MaintainOptions& maintain) const;
   void Seal(index::ActiveGraph& graph, uint32_t rows, const MaintainOptions& maintain);
 
@@ -144,6 +155,7 @@ class SegmentGraph {
   uint32_t dead_unlinked_ = 0;                        // guarded by mu_
   uint32_t next_claim_ = 0;                           // guarded by mu_
   std::set<uint32_t> claims_in_flight_;               // guarded by mu_: first rows
+  bool awaiting_ = false;                             // guarded by mu_: a sealed graph, from a file
   bool exclusive_ = false;                            // guarded by mu_: somebody maintains, nobody links
   bool failed_ = false;                               // guarded by mu_: no memory for a graph
   SteadyClock::time_point last_linked_{};             // guarded by mu_

@@ -18,7 +18,7 @@ Status Shard::ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogInde
     schema_ = std::make_shared<const CollectionSchema>(std::move(merged));
   }
   LB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> conforming, ConformTo(*schema_, *rows));
-  const uint64_t first_ordinal = rows_;
+  const uint64_t first_ordinal = end_ordinal_;
   LB_TRY(Append(conforming));
   std::unique_lock lock(ids_mu_);
   SetIds(first_ordinal, *conforming, index.value);
@@ -36,24 +36,45 @@ void Shard::ApplyDelete(const std::vector<RowKey>& keys, LogIndex index) {
   Publish(index.value);
 }
 
-Status Shard::LoadRows(const std::shared_ptr<arrow::RecordBatch>& rows) {
-  LB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> conforming, ConformTo(*schema_, *rows));
-  const uint64_t first_ordinal = rows_;
-  LB_TRY(Append(conforming));
+void Shard::LoadSegment(std::shared_ptr<Segment> segment) {
   std::unique_lock lock(ids_mu_);
-  // Version 1 is below every later entry's: rows replaced within the checkpoint are dead for every reader.
-  SetIds(first_ordinal, *conforming, 1);
-  return {};
+  live_rows_ += segment->rows();
+  for (const Chunk& chunk : segment->chunks()) {
+    size_bytes_ += static_cast<uint64_t>(arrow::util::ReferencedBufferSize(*chunk.rows).ValueOr(0));
+  }
+  segments_.push_back(std::move(segment));
+  LoadIds(*segments_.back());
 }
 
-void Shard::FinishLoad(const std::vector<uint64_t>& deleted_bits, LogIndex last_index) {
-  std::unique_lock lock(ids_mu_);
-  for (uint64_t ordinal = 0; ordinal < std::min<uint64_t>(rows_, deleted_bits.size() * 64); ++ordinal) {
-    if ((deleted_bits[ordinal >> 6] >> (ordinal & 63) & 1) != 0) {
-      MarkDeleted(ordinal, 1);
+// Which rows are dead is told later; of rows with the same id the last one counts, dead or not.
+void Shard::LoadIds(const Segment& segment) {
+  if (schema_->id_column < 0) {
+    return;
+  }
+  ids_.Reserve(segment.rows());
+  for (const Chunk& chunk : segment.chunks()) {
+    const arrow::Array& ids = *chunk.rows->column(schema_->id_column);
+    for (uint32_t row = 0; row < ids.length(); ++row) {
+      (void)ids_.Set(KeyAt(ids, row), segment.OrdinalOf(chunk.first_row + row));
     }
   }
-  Publish(last_index.value);
+}
+
+void Shard::FinishLoad(const std::vector<uint64_t>& deleted_bits, const LoadedState& state) {
+  std::unique_lock lock(ids_mu_);
+  end_ordinal_ = state.end_ordinal;
+  next_segment_ = state.next_segment;
+  uint64_t first_bit = 0;
+  for (const auto& segment : segments_) {
+    for (uint32_t row = 0; row < segment->rows() && (first_bit + row) / 64 < deleted_bits.size(); ++row) {
+      if ((deleted_bits[(first_bit + row) / 64] >> ((first_bit + row) % 64) & 1) != 0) {
+        segment->MarkDeleted(row, 1);  // below the version of every later entry: dead for every reader
+        --live_rows_;
+      }
+    }
+    first_bit += segment->rows();
+  }
+  Publish(state.last_index.value);
 }
 
 // Fills the last segment, then opens the next.
@@ -61,13 +82,14 @@ Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows) {
   int64_t done = 0;
   while (done < rows->num_rows()) {
     if (segments_.empty() || segments_.back()->room() == 0) {
-      LB_ASSIGN(auto segment, Segment::Create(*schema_, options_, rows_));
+      LB_ASSIGN(auto segment, Segment::Create(*schema_, options_, {next_segment_, end_ordinal_}));
+      ++next_segment_;
       segments_.push_back(std::move(segment));
     }
     const int64_t count = std::min<int64_t>(segments_.back()->room(), rows->num_rows() - done);
     LB_TRY(segments_.back()->Append(*schema_, count == rows->num_rows() ? rows : rows->Slice(done, count)));
     done += count;
-    rows_ += static_cast<uint64_t>(count);
+    end_ordinal_ += static_cast<uint64_t>(count);
   }
   live_rows_ += static_cast<uint64_t>(rows->num_rows());
   size_bytes_ += static_cast<uint64_t>(arrow::util::ReferencedBufferSize(*rows).ValueOr(0));
@@ -91,9 +113,9 @@ void Shard::MarkDeleted(uint64_t ordinal, uint64_t version) {
       std::upper_bound(segments_.begin(), segments_.end(), ordinal,
                        [](uint64_t value, const auto& segment) { return value < segment->first_ordinal(); });
   Segment& segment = **(after - 1);
-  const auto row = static_cast<uint32_t>(ordinal - segment.first_ordinal());
-  if (segment.deleted_at()[row].load(std::memory_order_relaxed) == 0) {
-    segment.MarkDeleted(row, version);
+  const std::optional<uint32_t> row = segment.RowOf(ordinal);
+  if (row && segment.deleted_at()[*row].load(std::memory_order_relaxed) == 0) {
+    segment.MarkDeleted(*row, version);
     --live_rows_;
   }
 }
@@ -103,19 +125,21 @@ std::optional<uint64_t> Shard::FindLocked(const RowKey& key) const {
     return ids_.Find(key);
   }
   const auto* ordinal = std::get_if<uint64_t>(&key);
-  return ordinal != nullptr && *ordinal < rows_ ? std::optional(*ordinal) : std::nullopt;
+  return ordinal != nullptr && *ordinal < end_ordinal_ ? std::optional(*ordinal) : std::nullopt;
 }
 
 void Shard::Publish(uint64_t version) {
   auto view = std::make_shared<View>();
   view->schema = schema_;
   view->version = version;
-  view->rows = rows_;
+  view->end_ordinal = end_ordinal_;
+  view->next_segment = next_segment_;
   view->live_rows = live_rows_;
   view->size_bytes = size_bytes_;
   view->segments.reserve(segments_.size());
   for (const auto& segment : segments_) {
     view->segments.push_back({segment, segment->rows(), segment->chunks()});
+    view->rows += segment->rows();
   }
   std::lock_guard lock(view_mu_);
   view_ = std::move(view);
@@ -133,7 +157,8 @@ Shard::Located Shard::Locate(const RowKey& key) const {
     located.view = Pin();
     if (located.view->schema->id_column >= 0) {
       located.ordinal = ids_.Find(key);
-    } else if (const auto* ordinal = std::get_if<uint64_t>(&key); ordinal != nullptr && *ordinal < located.view->rows) {
+    } else if (const auto* ordinal = std::get_if<uint64_t>(&key);
+               ordinal != nullptr && *ordinal < located.view->end_ordinal) {
       located.ordinal = *ordinal;
     }
   }

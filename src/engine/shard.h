@@ -33,9 +33,16 @@ class Shard {
   Status ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index);
   // Deletes the rows that hold these ids now; unknown and dead ones are passed over.
   void ApplyDelete(const std::vector<RowKey>& keys, LogIndex index);
-  // Start-up, before any entry: rows of a checkpoint in ordinal order, then which of them are dead (bitmap by ordinal).
-  Status LoadRows(const std::shared_ptr<arrow::RecordBatch>& rows);
-  void FinishLoad(const std::vector<uint64_t>& deleted_bits, LogIndex last_index);
+  // Start-up, before any entry: the segments of a checkpoint in the order of their ordinals, with all their rows; then
+  // what it says of all of them. `deleted_bits`: which rows are dead, counted through the segments.
+  void LoadSegment(std::shared_ptr<Segment> segment);
+  struct LoadedState {
+    uint64_t end_ordinal = 0;
+    uint64_t next_segment = 0;
+    LogIndex last_index;
+  };
+  void FinishLoad(const std::vector<uint64_t>& deleted_bits, const LoadedState& state);
+  const SegmentOptions& segment_options() const { return options_; }
 
   // ---- readers ----
   std::shared_ptr<const View> Pin() const;
@@ -55,6 +62,7 @@ class Shard {
  private:
   Status Append(const std::shared_ptr<arrow::RecordBatch>& rows);
   void SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint64_t version);
+  void LoadIds(const Segment& segment);
   void MarkDeleted(uint64_t ordinal, uint64_t version);
   std::optional<uint64_t> FindLocked(const RowKey& key) const;
   void Publish(uint64_t version);
@@ -65,7 +73,8 @@ class Shard {
   // The applying thread's.
   std::shared_ptr<const CollectionSchema> schema_;
   std::vector<std::shared_ptr<Segment>> segments_;
-  uint64_t rows_ = 0;
+  uint64_t end_ordinal_ = 0;
+  uint64_t next_segment_ = 0;
   uint64_t live_rows_ = 0;
   uint64_t size_bytes_ = 0;
 

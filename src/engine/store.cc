@@ -105,7 +105,12 @@ Status Store::OpenFolder() {
   const auto started = environment_.clock.SteadyNow();
   LB_ASSIGN(data_dir_, storage::DataDir::Open(environment_.fs, options_.data_dir, options_.owner_note));
   State state(options_.segment);
-  LB_TRY(checkpoints_.Load(&state));
+  std::vector<std::string> warnings;
+  LB_TRY(checkpoints_.Load(&state, &warnings));
+  for (const std::string& warning : warnings) {
+    environment_.logger.Warn("a derived file is damaged: its rows were read from the segment file instead",
+                             {{"reason", warning}});
+  }
   uint64_t replayed = 0;
   LB_ASSIGN(log_, storage::Log::Open(environment_.fs, options_.data_dir + "/log", MakeLogOptions(), checkpoints_.last(),
                                      [&](const LogRecord& record) {
@@ -134,7 +139,7 @@ void Store::AdoptState(const State& state) {
     const std::shared_ptr<const View> view = collection->shard.Pin();
     collection->proposed_schema = *view->schema;
     collection->last_index = LogIndex{view->version};
-    collection->rows_at_open = view->rows;
+    collection->end_ordinal_at_open = view->end_ordinal;
     collections_.emplace(collection->name, collection);
   }
   namespaces_ = state.namespaces();

@@ -18,14 +18,20 @@ struct SegmentView {
 
 struct View {
   std::shared_ptr<const CollectionSchema> schema;
-  uint64_t version = 0;  // log index of the last entry applied; rows deleted later are alive here
-  uint64_t rows = 0;     // ordinals [0, rows), dead ones included
+  uint64_t version = 0;       // log index of the last entry applied; rows deleted later are alive here
+  uint64_t end_ordinal = 0;   // of rows here; those that were compacted away left holes below it
+  uint64_t next_segment = 0;  // number of the next one
+  uint64_t rows = 0;          // in the segments, dead ones included
   uint64_t live_rows = 0;
   uint64_t size_bytes = 0;  // Arrow bytes of all rows put so far
   std::vector<SegmentView> segments;
 
-  // The segment that holds an ordinal below `rows`.
-  const SegmentView& Find(uint64_t ordinal) const;
+  // The row with an ordinal; a null segment if it is beyond this view or a compaction took it.
+  struct Place {
+    const SegmentView* segment = nullptr;
+    uint32_t row = 0;
+  };
+  Place Find(uint64_t ordinal) const;
   bool IsLive(uint64_t ordinal) const;
   // Rows of `view` visible at this version, before any predicate.
   index::RowFilter FilterOf(const SegmentView& segment) const {

@@ -241,6 +241,16 @@ Status ImageReader::CheckIds(const uint8_t* ids, size_t count, const char* of) c
   return {};
 }
 
+ImageKind ImageKindOf(const Slice& image) {
+  const bool is_lean =
+      image.size() >= sizeof(Header) && At<Header>(image.data()).kind == static_cast<uint32_t>(ImageKind::kLean);
+  return is_lean ? ImageKind::kLean : ImageKind::kSealed;
+}
+
+std::optional<uint32_t> ImageChecksum(const Slice& image) {
+  return image.size() >= sizeof(Header) ? std::optional(At<Header>(image.data()).crc) : std::nullopt;
+}
+
 Status BadGraphImage(const std::string& what) { return DataLoss("graph image: " + what + "; build the graph again"); }
 
 }  // namespace longbow::index

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,11 @@ class ImageReader {
   LocalId rows_end_ = 0;
   std::vector<Entry> entries_;
 };
+
+// What the first bytes of an image say before anything was checked: which kind of graph it is (that of the enum's first
+// if it is none), and the checksum of its header, which stands for all bytes. None if it is too short to have one.
+ImageKind ImageKindOf(const Slice& image);
+std::optional<uint32_t> ImageChecksum(const Slice& image);
 
 // That a graph does not hold together although its checksums are right.
 Status BadGraphImage(const std::string& what);

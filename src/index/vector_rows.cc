@@ -100,10 +100,14 @@ double VectorRows::InverseNorm(const TypedQuery& query) const {
   return InverseOfSquared(squared);
 }
 
-void VectorRows::FinishRows(LocalId begin, LocalId end) {
+void VectorRows::AdoptRows(LocalId begin, LocalId end) {
   if (begin == 0 && end > 0 && metric_ == Metric::kL2 && IsLong(type_)) {
     centre_ = Widened(type_, bytes(0), dimension_);
   }
+}
+
+void VectorRows::FinishRows(LocalId begin, LocalId end) {
+  AdoptRows(begin, end);
   if (metric_ != Metric::kCosine) {
     return;
   }

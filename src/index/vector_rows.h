@@ -45,10 +45,17 @@ class VectorRows {
   // Derives what the metric needs of rows [begin, end), which are complete and finite. Before they are published.
   void FinishRows(LocalId begin, LocalId end);
 
+  // Start-up: rows [begin, end) were put where they belong by other means, as files mapped over MutableBytes(begin)
+  // and, for cosine, over MutableInverseNorms(begin). Before they are published.
+  void AdoptRows(LocalId begin, LocalId end);
+  // [capacity - id]: what FinishRows writes. Cosine only.
+  double* MutableInverseNorms(LocalId id) { return inverse_norms_.As<double>() + id; }
+
   size_t row_bytes() const { return row_bytes_; }
   const std::byte* bytes(LocalId id) const { return memory_.As<std::byte>() + id * row_bytes_; }
   // 1 / norm, 0 for a zero vector. Cosine only.
   double inverse_norm(LocalId id) const { return inverse_norms_.As<double>()[id]; }
+  const double* inverse_norms(LocalId id) const { return inverse_norms_.As<double>() + id; }
   // 1 / norm of any query; 0 if it is zero.
   double InverseNorm(const TypedQuery& query) const;
 

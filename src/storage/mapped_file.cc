@@ -13,6 +13,8 @@ namespace {
 constexpr char kMagic[8] = {'L', 'B', 'M', 'A', 'P', 'P', 'E', 'D'};
 constexpr uint32_t kVersion = 1;
 constexpr uint32_t kSectionsMax = 16;
+// A process has some 65,000 mappings, and there are folders of 10,000 small collections: less than this is copied.
+constexpr uint64_t kMappedBytesMin = 64 << 10;
 constexpr size_t kFooterMaxBytes = size_t{64} << 20;  // checksums of 16 TiB
 
 struct Header {
@@ -242,12 +244,22 @@ Status MappedFile::CheckSize(MappedSection section, uint64_t size_bytes) const {
                        entry == nullptr ? 0 : entry->offset);
 }
 
+Status MappedFile::ReadInto(File& file, const MappedLayout::Section& section, void* out) const {
+  LB_ASSIGN(const size_t got, file.ReadAt(section.offset, {static_cast<uint8_t*>(out), section.size_bytes}));
+  return got == section.size_bytes ? Status() : Damaged("cut short", section.offset + got);
+}
+
 Result<Slice> MappedFile::Map(MappedSection section) const {
   const MappedLayout::Section* const entry = Find(section);
   if (entry == nullptr) {
     return Damaged("section " + std::to_string(static_cast<uint32_t>(section)) + " is missing", 0);
   }
   LB_ASSIGN(const std::unique_ptr<File> file, fs_->Open(path_, OpenMode::kRead));
+  if (entry->size_bytes < kMappedBytesMin) {
+    std::string bytes(entry->size_bytes, '\0');
+    LB_TRY(ReadInto(*file, *entry, bytes.data()));
+    return Slice::Own(std::move(bytes));
+  }
   return file->Map(entry->offset, entry->size_bytes);
 }
 
@@ -257,7 +269,8 @@ Status MappedFile::MapOver(MappedSection section, void* address) const {
     return Damaged("section " + std::to_string(static_cast<uint32_t>(section)) + " is missing", 0);
   }
   LB_ASSIGN(const std::unique_ptr<File> file, fs_->Open(path_, OpenMode::kRead));
-  return file->MapOver(address, entry->offset, entry->size_bytes);
+  return entry->size_bytes < kMappedBytesMin ? ReadInto(*file, *entry, address)
+                                             : file->MapOver(address, entry->offset, entry->size_bytes);
 }
 
 Status MappedFile::CheckMapped(MappedSection section, const Slice& bytes) const {

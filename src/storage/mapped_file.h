@@ -86,8 +86,9 @@ class MappedFile {
   uint64_t SizeOf(MappedSection section) const;
   // DATA_LOSS if there is none, or not of that size.
   Status CheckSize(MappedSection section, uint64_t size_bytes) const;
+  // Mapped, or a copy where it is small.
   Result<Slice> Map(MappedSection section) const;
-  // See File::MapOver.
+  // The same over memory of the caller's: see File::MapOver.
   Status MapOver(MappedSection section, void* address) const;
   // Checks bytes of a section that were mapped. DATA_LOSS with the offset of the first damaged group.
   Status CheckMapped(MappedSection section, const Slice& bytes) const;
@@ -105,6 +106,7 @@ class MappedFile {
  private:
   MappedFile(FileSystem& fs, std::string path) : fs_(&fs), path_(std::move(path)) {}
   const MappedLayout::Section* Find(MappedSection section) const;
+  Status ReadInto(File& file, const MappedLayout::Section& section, void* out) const;
   Status Damaged(const std::string& what, uint64_t offset) const;
 
   FileSystem* fs_;
