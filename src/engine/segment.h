@@ -68,6 +68,7 @@ class Segment {
   const std::atomic<uint64_t>* deleted_at() const { return deleted_at_.data(); }
   bool searchable() const { return vectors_ != nullptr; }
   const index::VectorRows& vectors() const { return *vectors_; }
+  std::shared_ptr<const index::VectorRows> shared_vectors() const { return vectors_; }
   // Not for metrics that compare bits: popcounts over all rows cost less than what a graph would need.
   bool has_graph() const { return graph_ != nullptr; }
   // Only if has_graph(). Searches and index threads come here.

@@ -71,6 +71,13 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
       metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
   checkpoint_seconds_ =
       metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
+  graphs_written_ = metrics.MakeCounter("longbow_graphs_written_total", "Sealed graphs written to files");
+  file_check_metrics_.bytes_checked = metrics.MakeCounter(
+      "longbow_files_checked_bytes_total", "Bytes of graphs, vectors and segments read behind a start to check them");
+  file_check_metrics_.damages =
+      metrics.MakeCounter("longbow_file_damages_total", "Files, or parts of them, found damaged behind a start");
+  file_check_metrics_.rows_lost =
+      metrics.MakeGauge("longbow_rows_lost", "Rows whose vectors no file has any more: restore from a snapshot");
   graph_metrics_.seals = metrics.MakeCounter("longbow_graph_seals_total", "Sealed graphs built from active ones");
   graph_metrics_.unlinked_rows =
       metrics.MakeCounter("longbow_graph_unlinked_rows_total", "Dead rows whose links were freed");
@@ -111,10 +118,9 @@ Status Store::OpenFolder() {
     environment_.logger.Warn("a derived file is damaged: its rows were read from the segment file instead",
                              {{"reason", warning}});
   }
-  uint64_t replayed = 0;
   LB_ASSIGN(log_, storage::Log::Open(environment_.fs, options_.data_dir + "/log", MakeLogOptions(), checkpoints_.last(),
                                      [&](const LogRecord& record) {
-                                       ++replayed;
+                                       ++replayed_;
                                        return state.Apply(record, {});
                                      }));
   LB_KILL_POINT("open.replayed");
@@ -124,6 +130,8 @@ Status Store::OpenFolder() {
   applier_ = std::make_unique<Applier>(std::move(state));
   indexer_ = std::make_unique<Indexer>(options_.index_threads, [this] { return List(); });
   indexer_->Wake();
+  const uint64_t replayed = replayed_;
+  StartFileCheck();
   maintenance_ = std::thread([this] { RunMaintenance(); });
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(environment_.clock.SteadyNow() - started);
   environment_.logger.Info("data folder opened", {{"path", options_.data_dir},
@@ -154,6 +162,9 @@ void Store::Stop() {
   maintenance_wake_.notify_all();
   if (maintenance_.joinable()) {
     maintenance_.join();
+  }
+  if (file_check_.joinable()) {
+    file_check_.join();
   }
   if (log_) {
     log_->Stop();
@@ -423,58 +434,6 @@ Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::s
   request.vectors.push_back(std::move(query));
   LB_ASSIGN(std::vector<QueryResult> results, engine::Search(*located.view, request, options_.search, cancellation));
   return std::move(results.front().hits);
-}
-
-Status Store::Checkpoint() {
-  std::lock_guard lock(checkpoint_mu_);
-  StateCut cut;
-  applier_->RunBetween([&](const State& state) { cut = CutOf(state); });
-  if (cut.applied == checkpoints_.last()) {
-    return {};
-  }
-  const auto started = environment_.clock.SteadyNow();
-  LB_KILL_POINT("checkpoint.begin");
-  Status status = log_->Sync();  // a manifest must not know more than the log
-  if (status.ok()) {
-    status = checkpoints_.Write(cut);
-  }
-  if (status.ok()) {
-    LB_KILL_POINT("checkpoint.written");
-    status = log_->Cut(cut.applied);
-    LB_KILL_POINT("checkpoint.log_cut");
-  }
-  const std::chrono::duration<double> took = environment_.clock.SteadyNow() - started;
-  checkpoint_seconds_.Observe(took.count());
-  (status.ok() ? checkpoints_written_ : checkpoints_failed_).Add();
-  if (status.ok()) {
-    environment_.logger.Info("checkpoint written", {{"lsn", cut.applied.value}, {"took_ms", took.count() * 1000}});
-  } else {
-    environment_.logger.Error("checkpoint failed; the log keeps everything", {{"reason", status.ToString()}});
-  }
-  return status;
-}
-
-void Store::RunMaintenance() {
-  constexpr std::chrono::milliseconds kPeriod{200};
-  constexpr std::chrono::seconds kRetry{30};
-  auto next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
-  auto not_before = environment_.clock.SteadyNow();
-  std::unique_lock lock(maintenance_mu_);
-  while (!maintenance_wake_.wait_for(lock, kPeriod, [&] { return stopping_; })) {
-    const auto now = environment_.clock.SteadyNow();
-    lock.unlock();
-    WatchLog(now);
-    lock.lock();
-    const bool timed = options_.checkpoint_interval.count() > 0 && now >= next_timed;
-    if (now < not_before || (!timed && log_->size_bytes() < options_.checkpoint_log_size_bytes)) {
-      continue;
-    }
-    lock.unlock();
-    const Status status = Checkpoint();
-    lock.lock();
-    next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
-    not_before = status.ok() ? environment_.clock.SteadyNow() : environment_.clock.SteadyNow() + kRetry;
-  }
 }
 
 void Store::UpdateGauges() {

@@ -26,6 +26,7 @@
 #include "engine/applier.h"
 #include "engine/checkpoint.h"
 #include "engine/collection.h"
+#include "engine/file_check.h"
 #include "engine/indexer.h"
 #include "engine/search.h"
 #include "model/row_batch.h"
@@ -46,6 +47,9 @@ struct StoreOptions {
   std::chrono::milliseconds log_sync_interval{100};  // of kInterval
   uint64_t checkpoint_log_size_bytes;                // a checkpoint is due when the log is larger
   std::chrono::milliseconds checkpoint_interval{0};  // and, if something changed, this often; 0 = never
+  // Without being asked: write graphs to files when they are sealed, damaged files when they are found, and what was
+  // replayed at the start, so that the next one replays nothing.
+  bool tidy_files = true;
 };
 
 // What a store needs of the outside; all must outlive it.
@@ -96,6 +100,8 @@ class Store {
   Status WriteHealth() const;
   // Makes the log take writes again after the disk failed, if it can; also done in the background. OK if it takes them.
   Status RecoverLog();
+  // Whether all files that the start took on trust have been read.
+  bool FilesAreChecked() const { return files_checked_.load(std::memory_order_acquire); }
   // Refreshes gauges that are read rather than counted; call before rendering metrics.
   void UpdateGauges();
   // Ends background work after committing and applying what was accepted.
@@ -105,6 +111,8 @@ class Store {
   Store(StoreEnvironment environment, StoreOptions options);
   Status OpenFolder();
   void AdoptState(const State& state);
+  std::vector<CheckedSegment> LoadedSegments() const;
+  void StartFileCheck();
   Result<std::shared_ptr<Collection>> FindOrCreate(const std::string& name,
                                                    const std::shared_ptr<arrow::Schema>& columns);
   Status TryPut(const std::string& name, RowBatch& batch, const Cancellation* cancellation, Done& done);
@@ -113,6 +121,11 @@ class Store {
   // The same, and waits for the answer; `release`, if given, is unlocked once the entry has its place in the log.
   Status ProposeAndWait(storage::LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release = nullptr);
   storage::LogOptions MakeLogOptions();
+  // `even_unchanged`: also if no entry came since the last.
+  Status WriteCheckpoint(bool even_unchanged);
+  // Graphs that stand and are in no file; OK if there was nothing to do. Stops early when the store does.
+  Status WriteGraphs();
+  bool IsStopping() const;
   void RunMaintenance();
   void WatchLog(std::chrono::steady_clock::time_point now);
   void ForgetRefusedSchemas();
@@ -133,12 +146,15 @@ class Store {
   std::mutex checkpoint_mu_;
   Checkpoints checkpoints_;  // guarded by checkpoint_mu_
 
-  std::mutex maintenance_mu_;
+  mutable std::mutex maintenance_mu_;
   std::condition_variable maintenance_wake_;
   bool stopping_ = false;  // guarded by maintenance_mu_
   std::thread maintenance_;
   bool log_was_healthy_ = true;                            // of the maintenance thread
   std::chrono::steady_clock::time_point next_recovery_{};  // of the maintenance thread
+  std::thread file_check_;
+  std::atomic<bool> files_checked_{false};
+  uint64_t replayed_ = 0;  // entries, at the start; then the maintenance thread's
 
   Counter rows_put_;
   Counter rows_deleted_;
@@ -149,6 +165,8 @@ class Store {
   Counter checkpoints_written_;
   Counter checkpoints_failed_;
   Histogram checkpoint_seconds_;
+  Counter graphs_written_;
+  FileCheckMetrics file_check_metrics_;
   GraphMetrics graph_metrics_;  // segments point to it
   Gauge collections_gauge_;
   Gauge rows_gauge_;

@@ -26,6 +26,7 @@ class StoreTest : public ::testing::Test {
     options.tail_rows_max = 1'000'000;
     options.log_file_size_bytes = 64 << 10;
     options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    options.tidy_files = tidy_files_;
     auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     store_ = std::move(*store);
@@ -68,6 +69,7 @@ class StoreTest : public ::testing::Test {
   Logger logger_{
       {.level = LogLevel::kError, .sink = [](std::string_view) {}}};  // failures are injected here on purpose
   Metrics metrics_;
+  bool tidy_files_ = false;  // where it is on, the maintenance thread writes whenever it likes
   std::unique_ptr<Store> store_;
   Random random_{11};
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,5 +34,15 @@ Result<FileDigest> WriteSegmentFile(FileSystem& fs, const std::string& path,
 // Reads a file back, in order, after checking size and checksum. DATA_LOSS names file, expected and got.
 Result<std::vector<std::shared_ptr<arrow::RecordBatch>>> ReadSegmentFile(FileSystem& fs, const std::string& path,
                                                                          const FileDigest& digest);
+
+// Only the row groups that hold rows [begin, end), each checked page by page, from a file of which other parts may be
+// damaged. `first`: the row that the first batch begins with. DATA_LOSS names file and rows.
+Result<std::vector<std::shared_ptr<arrow::RecordBatch>>> ReadSegmentRows(FileSystem& fs, const std::string& path,
+                                                                         uint64_t begin, uint64_t end, uint64_t* first);
+
+// Reads the whole file and compares it with its digest: OK, DATA_LOSS, or CANCELLED once `keep_on`, asked for every
+// megabyte, is false.
+Status VerifySegmentFile(FileSystem& fs, const std::string& path, const FileDigest& digest,
+                         const std::function<bool()>& keep_on);
 
 }  // namespace longbow::storage
