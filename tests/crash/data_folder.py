@@ -23,7 +23,8 @@ def fingerprint(folder: pathlib.Path) -> dict[str, str]:
 
 
 def files(folder: pathlib.Path, kind: str) -> list[pathlib.Path]:
-    """The files of a kind: `log`, `mark` (how far the log is committed), `manifest`, `format`, `segment` (all that a checkpoint wrote)."""
+    """The files of a kind: `log`, `mark` (how far the log is committed), `manifest`, `format`, `segment` (rows as Parquet), `bitmap`
+    (which of them are dead), `derived` (made from the segments: vectors, columns, graphs)."""
     everything = [
         path
         for path in sorted(folder.rglob("*"))
@@ -31,8 +32,9 @@ def files(folder: pathlib.Path, kind: str) -> list[pathlib.Path]:
     ]
 
     def kind_of(path: pathlib.Path) -> str:
+        suffixes = {".log": "log", ".parquet": "segment", ".bits": "bitmap"}
         return {"MANIFEST": "manifest", "COMMITTED": "mark", "FORMAT": "format"}.get(
-            path.name, "log" if path.suffix == ".log" else "segment"
+            path.name, suffixes.get(path.suffix, "derived")
         )
 
     return [path for path in everything if kind_of(path) == kind]

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.flight as flight
 import pytest
 from data_folder import check_rows, crc32c, files, fingerprint, flip, overwrite, used_size, vectors
-from longbow_server import StartFailed
+from longbow_server import StartFailed, wait_until
 
 
 def test_restart_without_damage(stopped):
@@ -52,7 +52,7 @@ def test_any_flipped_byte_of_the_log_is_refused(stopped):
     check_rows(stopped)
 
 
-@pytest.mark.parametrize("kind", ["manifest", "segment", "format"])
+@pytest.mark.parametrize("kind", ["manifest", "bitmap", "format"])
 def test_any_flipped_byte_of_a_checkpoint_is_refused(stopped, kind):
     damaged = files(stopped.data_dir, kind)
     assert damaged, f"no {kind} files in {list(fingerprint(stopped.data_dir))}"
@@ -66,6 +66,56 @@ def test_any_flipped_byte_of_a_checkpoint_is_refused(stopped, kind):
             flip(path, int((path.stat().st_size - 1) * part))
     stopped.start()
     check_rows(stopped)
+
+
+def current_hashes(server) -> set[str]:
+    try:
+        return set(fingerprint(server.data_dir).values())
+    except FileNotFoundError:  # replaced while it was looked at
+        return current_hashes(server)
+
+
+@pytest.mark.parametrize("kind", ["segment", "derived"])
+def test_rows_survive_any_flipped_byte_of_one_file(stopped, kind):
+    """Every row stands in two files: what is damaged in one is made again from the other, while the server runs."""
+    for number in range(len(files(stopped.data_dir, kind))):
+        for part in (0, 0.3, 0.7, 1):
+            path = files(stopped.data_dir, kind)[number]
+            flip(path, int((path.stat().st_size - 1) * part))
+            damaged = fingerprint(stopped.data_dir)[str(path.relative_to(stopped.data_dir))]
+            stopped.start()
+            check_rows(stopped)
+            wait_until(
+                lambda damaged=damaged: damaged not in current_hashes(stopped), 20, "the damaged file is replaced"
+            )
+            check_rows(stopped)
+            stopped.kill()
+    stopped.start()
+    check_rows(stopped)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut short", "of another collection"])
+def test_rows_survive_the_loss_of_derived_files(stopped, damage):
+    stopped.start()
+    with flight.connect(stopped.data_uri) as client:
+        fc.put(client, "other", fc.vector_table(vectors(500, 5), text=["x"] * 500))
+        fc.action(client, "ForceSnapshot")
+    stopped.kill()
+    derived = files(stopped.data_dir, "derived")
+    contents = {path: path.read_bytes() for path in derived}
+    for path in derived:
+        others = [other for other in derived if other.suffix == path.suffix and other.parent != path.parent]
+        path.unlink()
+        if damage != "missing":
+            path.write_bytes(
+                {"empty": b"", "cut short": contents[path][:-1], "of another collection": contents[others[0]]}[damage]
+            )
+    for _ in range(2):
+        stopped.start()
+        check_rows(stopped)
+        with flight.connect(stopped.data_uri) as client:
+            assert fc.scan_ids(client, "other") == list(range(500))
+        stopped.kill()
 
 
 @pytest.mark.parametrize("kind", ["log", "segment", "format"])
