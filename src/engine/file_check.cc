@@ -89,12 +89,15 @@ void FileCheck::CheckVectors(const CheckedSegment& checked, size_t part, uint32_
     if (healed.ok()) {
       Warn(checked, "vectors were damaged and are read again from the segment file", rows);
     } else {
+      lost_parts_.insert({checked.key(), part});
       rows_lost_ += end - begin;
       metrics_.rows_lost.Set(rows_lost_);
       metrics_.damages.Add();
       logger_.Error("vectors are lost: restore the data folder from a snapshot",
                     {{"dataset", checked.collection}, {"rows", rows}, {"reason", healed.ToString()}});
     }
+  }
+  if (!damages->empty() && !lost_parts_.contains({checked.key(), part})) {
     reporter_.part_damaged(checked.key(), part);
   }
 }
@@ -132,7 +135,9 @@ void FileCheck::CheckParquet(const CheckedSegment& checked, size_t part, const s
   } else if (!IsOfNoConcern(sound)) {
     Warn(checked, "a segment file is damaged: the next checkpoint writes it again from the mapped rows",
          sound.ToString());
-    reporter_.part_damaged(checked.key(), part);
+    if (!lost_parts_.contains({checked.key(), part})) {
+      reporter_.part_damaged(checked.key(), part);
+    }
   }
 }
 

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/logging.h"
@@ -45,6 +47,8 @@ class FileCheck {
   FileCheck(DataFolder folder, Reporter reporter, Logger& logger, FileCheckMetrics metrics)
       : folder_(std::move(folder)), reporter_(std::move(reporter)), logger_(logger), metrics_(std::move(metrics)) {}
 
+  // Whether all rows are what they were when they were written; after Run.
+  bool AllIsThere() const { return lost_parts_.empty(); }
   // Until all is read or `keep_on` is false, which is asked every megabyte.
   void Run(const std::vector<CheckedSegment>& segments, const std::function<bool()>& keep_on);
 
@@ -62,6 +66,7 @@ class FileCheck {
   Logger& logger_;
   FileCheckMetrics metrics_;
   double rows_lost_ = 0;
+  std::set<std::pair<SegmentKey, size_t>> lost_parts_;  // are not written again: the next start must see it too
 };
 
 }  // namespace longbow::engine

@@ -49,6 +49,7 @@ class RestartTest : public ::testing::TestWithParam<bool> {
     options.log_file_size_bytes = 64 << 10;
     options.checkpoint_log_size_bytes = uint64_t{1} << 40;
     options.tidy_files = tidy_files_;
+    options.compact = false;
     auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);
     if (store.ok()) {
       store_ = std::move(*store);

@@ -30,6 +30,18 @@ class RowIds {
     texts_.reserve(texts_.size() + (texts_.empty() ? 0 : count));
   }
 
+  // Does so if the id is still that row's.
+  void Forget(const RowKey& key, uint64_t ordinal) {
+    if (Find(key) != ordinal) {
+      return;
+    }
+    if (const auto* number = std::get_if<uint64_t>(&key)) {
+      numbers_.erase(*number);
+    } else {
+      texts_.erase(std::get<std::string>(key));
+    }
+  }
+
   // Points the id at `ordinal`; returns the row that held it before.
   std::optional<uint64_t> Set(const RowKey& key, uint64_t ordinal) {
     if (const auto* number = std::get_if<uint64_t>(&key)) {

@@ -46,4 +46,22 @@ class RowOrdinals {
   Slice bytes_;
 };
 
+// Finds rows of ascending ordinals, one after the other, without a search for each.
+class RowOrdinalsCursor {
+ public:
+  explicit RowOrdinalsCursor(const RowOrdinals& ordinals) : ordinals_(ordinals) {}
+
+  // As RowOrdinals::Find; offsets must not fall from call to call.
+  std::optional<uint32_t> Find(uint64_t offset) {
+    while (row_ < ordinals_.rows() && ordinals_.at(row_) < offset) {
+      ++row_;
+    }
+    return row_ < ordinals_.rows() && ordinals_.at(row_) == offset ? std::optional(row_) : std::nullopt;
+  }
+
+ private:
+  const RowOrdinals& ordinals_;
+  uint32_t row_ = 0;
+};
+
 }  // namespace longbow::engine

@@ -57,6 +57,7 @@ class Segment {
 
   // ---- readers ----
   uint64_t number() const { return number_; }
+  uint32_t rows_max() const { return rows_max_; }
   // Takes no more rows than it was made for.
   bool is_closed() const { return is_closed_; }
   uint64_t first_ordinal() const { return first_ordinal_; }

@@ -65,9 +65,17 @@ Status MapVectors(const DataFolder& folder, const storage::PartEntry& part, Segm
                     " of its segment, which no page does");
   }
   LB_TRY(file.MapOver(MappedSection::kRows, vectors.MutableBytes(segment.rows())));
+  // A part that the next checkpoint may write anew, with more rows, must be right before it gets new checksums.
+  const bool is_rewritten = !segment.is_closed() && part.rows % kPartRowsUnit != 0;
+  const auto check = [&](MappedSection section, const void* at, size_t size_bytes) {
+    return is_rewritten ? file.CheckMapped(section, Slice(static_cast<const uint8_t*>(at), size_bytes, nullptr))
+                        : Status();
+  };
+  LB_TRY(check(MappedSection::kRows, vectors.bytes(segment.rows()), part.rows * vectors.row_bytes()));
   if (vectors.metric() == Metric::kCosine) {
     LB_TRY(file.CheckSize(MappedSection::kInverseNorms, part.rows * sizeof(double)));
     LB_TRY(file.MapOver(MappedSection::kInverseNorms, vectors.MutableInverseNorms(segment.rows())));
+    LB_TRY(check(MappedSection::kInverseNorms, vectors.inverse_norms(segment.rows()), part.rows * sizeof(double)));
   }
   return {};
 }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace longbow::engine {
 
 Shard::Shard(ShardId id, CollectionSchema schema, SegmentOptions options)
@@ -75,6 +77,56 @@ void Shard::FinishLoad(const std::vector<uint64_t>& deleted_bits, const LoadedSt
     first_bit += segment->rows();
   }
   Publish(state.last_index.value);
+}
+
+void Shard::ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, std::shared_ptr<Segment> merged) {
+  const auto begin = std::find(segments_.begin(), segments_.end(), old.front());
+  LB_CHECK(static_cast<size_t>(segments_.end() - begin) >= old.size() &&
+           std::equal(old.begin(), old.end(), begin));  // one compaction at a time, and nobody else takes any away
+  std::unique_lock lock(ids_mu_);
+  uint64_t rows_before = 0;
+  for (const auto& segment : segments_) {
+    rows_before += segment->rows();
+  }
+  uint64_t dropped = 0;
+  for (const auto& segment : old) {
+    dropped += TakeOverLocked(*segment, merged.get());
+  }
+  size_bytes_ -= static_cast<uint64_t>(static_cast<double>(size_bytes_) * static_cast<double>(dropped) /
+                                       static_cast<double>(std::max<uint64_t>(1, rows_before)));
+  const auto at = segments_.erase(begin, begin + static_cast<std::ptrdiff_t>(old.size()));
+  if (merged != nullptr) {
+    segments_.insert(at, std::move(merged));
+  }
+  Publish(Pin()->version);
+}
+
+// Which rows of `old` died, and ids of rows that `merged` has not: such an id was never put for whoever asks now, or
+// else another row has it. Returns how many were left out.
+uint64_t Shard::TakeOverLocked(const Segment& old, Segment* merged) {
+  std::optional<RowOrdinalsCursor> kept;
+  if (merged != nullptr && merged->ordinals() != nullptr) {
+    kept.emplace(*merged->ordinals());
+  }
+  uint64_t dropped = 0;
+  for (const Chunk& chunk : old.chunks()) {
+    for (uint32_t row = chunk.first_row; row < chunk.end_row(); ++row) {
+      const uint64_t ordinal = old.OrdinalOf(row);
+      std::optional<uint32_t> place;
+      if (merged != nullptr) {
+        place = kept ? kept->Find(ordinal - merged->first_ordinal()) : merged->RowOf(ordinal);
+      }
+      if (place) {
+        merged->MarkDeleted(*place, old.deleted_at()[row].load(std::memory_order_relaxed));
+        continue;
+      }
+      ++dropped;
+      if (schema_->id_column >= 0) {
+        ids_.Forget(KeyAt(*chunk.rows->column(schema_->id_column), row - chunk.first_row), ordinal);
+      }
+    }
+  }
+  return dropped;
 }
 
 // Fills the last segment, then opens the next.

@@ -33,6 +33,10 @@ class Shard {
   Status ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index);
   // Deletes the rows that hold these ids now; unknown and dead ones are passed over.
   void ApplyDelete(const std::vector<RowKey>& keys, LogIndex index);
+  // A compaction: the number of a segment to be made, and later that segment (null: no row lives) in the place of those
+  // it was made from. Rows that died since are dead in it too; ids of rows that it left out are forgotten.
+  uint64_t TakeSegmentNumber() { return next_segment_++; }
+  void ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, std::shared_ptr<Segment> merged);
   // Start-up, before any entry: the segments of a checkpoint in the order of their ordinals, with all their rows; then
   // what it says of all of them. `deleted_bits`: which rows are dead, counted through the segments.
   void LoadSegment(std::shared_ptr<Segment> segment);
@@ -63,6 +67,7 @@ class Shard {
   Status Append(const std::shared_ptr<arrow::RecordBatch>& rows);
   void SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint64_t version);
   void LoadIds(const Segment& segment);
+  uint64_t TakeOverLocked(const Segment& old, Segment* merged);
   void MarkDeleted(uint64_t ordinal, uint64_t version);
   std::optional<uint64_t> FindLocked(const RowKey& key) const;
   void Publish(uint64_t version);

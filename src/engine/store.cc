@@ -72,6 +72,15 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
   checkpoint_seconds_ =
       metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
   graphs_written_ = metrics.MakeCounter("longbow_graphs_written_total", "Sealed graphs written to files");
+  compaction_metrics_.compactions =
+      metrics.MakeCounter("longbow_compactions_total", "Segments written again without their dead rows, or joined");
+  compaction_metrics_.cancelled =
+      metrics.MakeCounter("longbow_compactions_cancelled_total", "Compactions that a stop ended");
+  compaction_metrics_.rows_dropped =
+      metrics.MakeCounter("longbow_compaction_rows_dropped_total", "Dead rows whose memory and disk came back");
+  compaction_metrics_.rows_total =
+      metrics.MakeGauge("longbow_compaction_rows", "Rows to copy and link by the compaction that runs, or ran last");
+  compaction_metrics_.rows_done = metrics.MakeGauge("longbow_compaction_rows_done", "Of them, done");
   file_check_metrics_.bytes_checked = metrics.MakeCounter(
       "longbow_files_checked_bytes_total", "Bytes of graphs, vectors and segments read behind a start to check them");
   file_check_metrics_.damages =
@@ -133,6 +142,9 @@ Status Store::OpenFolder() {
   const uint64_t replayed = replayed_;
   StartFileCheck();
   maintenance_ = std::thread([this] { RunMaintenance(); });
+  if (options_.compact) {
+    compaction_ = std::thread([this] { RunCompactions(); });
+  }
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(environment_.clock.SteadyNow() - started);
   environment_.logger.Info("data folder opened", {{"path", options_.data_dir},
                                                   {"datasets", collections_.size()},
@@ -160,6 +172,10 @@ void Store::Stop() {
     stopping_ = true;
   }
   maintenance_wake_.notify_all();
+  compaction_cancelled_.Cancel();
+  if (compaction_.joinable()) {
+    compaction_.join();
+  }
   if (maintenance_.joinable()) {
     maintenance_.join();
   }

@@ -26,6 +26,7 @@
 #include "engine/applier.h"
 #include "engine/checkpoint.h"
 #include "engine/collection.h"
+#include "engine/compaction.h"
 #include "engine/file_check.h"
 #include "engine/indexer.h"
 #include "engine/search.h"
@@ -50,6 +51,9 @@ struct StoreOptions {
   // Without being asked: write graphs to files when they are sealed, damaged files when they are found, and what was
   // replayed at the start, so that the next one replays nothing.
   bool tidy_files = true;
+  bool compact = true;  // behind the clients' backs
+  CompactionOptions compaction = {};
+  std::chrono::milliseconds compaction_period{2000};  // between looks for something to compact
 };
 
 // What a store needs of the outside; all must outlive it.
@@ -96,6 +100,10 @@ class Store {
   Result<std::vector<Hit>> SearchById(const std::string& collection, const std::string& id, int64_t k,
                                       const Cancellation* cancellation) const;
 
+  // Compacts what is due in any collection, and writes the checkpoint that frees the old files. `compacted`: how many
+  // times. CANCELLED once the store stops.
+  Status Compact(size_t* compacted);
+
   // OK, or why no write can succeed.
   Status WriteHealth() const;
   // Makes the log take writes again after the disk failed, if it can; also done in the background. OK if it takes them.
@@ -127,6 +135,8 @@ class Store {
   Status WriteGraphs();
   bool IsStopping() const;
   void RunMaintenance();
+  void RunCompactions();
+  Result<bool> CompactOne(Collection& collection);
   void WatchLog(std::chrono::steady_clock::time_point now);
   void ForgetRefusedSchemas();
 
@@ -153,6 +163,10 @@ class Store {
   bool log_was_healthy_ = true;                            // of the maintenance thread
   std::chrono::steady_clock::time_point next_recovery_{};  // of the maintenance thread
   std::thread file_check_;
+  std::thread compaction_;
+  std::mutex compaction_mu_;  // one compaction at a time; taken before all others
+  Cancellation compaction_cancelled_;
+  std::atomic<bool> all_rows_are_there_{false};
   std::atomic<bool> files_checked_{false};
   uint64_t replayed_ = 0;  // entries, at the start; then the maintenance thread's
 
@@ -167,6 +181,7 @@ class Store {
   Histogram checkpoint_seconds_;
   Counter graphs_written_;
   FileCheckMetrics file_check_metrics_;
+  CompactionMetrics compaction_metrics_;
   GraphMetrics graph_metrics_;  // segments point to it
   Gauge collections_gauge_;
   Gauge rows_gauge_;

@@ -1,5 +1,6 @@
 // What a store does behind its clients: checkpoints, graphs to files, the check of files after a start.
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 
@@ -47,6 +48,7 @@ void Store::StartFileCheck() {
   file_check_ = std::thread([this, reporter = std::move(reporter), segments = LoadedSegments()] {
     FileCheck check(checkpoints_.folder(), reporter, environment_.logger, file_check_metrics_);
     check.Run(segments, [this] { return !IsStopping(); });
+    all_rows_are_there_.store(check.AllIsThere(), std::memory_order_release);
     files_checked_.store(true, std::memory_order_release);
   });
   pthread_setname_np(file_check_.native_handle(), "file-check");
@@ -132,6 +134,73 @@ void Store::RunMaintenance() {
     lock.lock();
     not_before = status.ok() ? environment_.clock.SteadyNow() : environment_.clock.SteadyNow() + kRetry;
   }
+}
+
+void Store::RunCompactions() {
+  constexpr int kCompactionNice = 10;
+  pthread_setname_np(pthread_self(), "compact");
+  // Linux keeps a nice value per thread; failing to lower it costs fairness only.
+  (void)setpriority(PRIO_PROCESS, 0, kCompactionNice);
+  std::unique_lock lock(maintenance_mu_);
+  while (!maintenance_wake_.wait_for(lock, options_.compaction_period, [&] { return stopping_; })) {
+    lock.unlock();
+    size_t compacted = 0;
+    const Status status = Compact(&compacted);
+    if (!status.ok() && status.code() != StatusCode::kCancelled) {
+      environment_.logger.Error("a compaction failed; the segments stay as they are", {{"reason", status.ToString()}});
+    }
+    lock.lock();
+  }
+}
+
+Status Store::Compact(size_t* compacted) {
+  std::lock_guard lock(compaction_mu_);
+  // Rows that were not checked yet would get checksums that call them right.
+  if (!FilesAreChecked() || !all_rows_are_there_.load(std::memory_order_acquire)) {
+    return {};
+  }
+  *compacted = 0;
+  for (const auto& collection : List()) {
+    while (true) {
+      LB_ASSIGN(const bool did, CompactOne(*collection));
+      if (!did) {
+        break;
+      }
+      ++*compacted;
+    }
+  }
+  return *compacted == 0 ? Status() : WriteCheckpoint(true);
+}
+
+// False if nothing was due.
+Result<bool> Store::CompactOne(Collection& collection) {
+  std::shared_ptr<const View> view = collection.shard.Pin();
+  const std::optional<CompactionPlan> plan = PlanCompaction(*view, options_.segment, options_.compaction);
+  if (!plan) {
+    return false;
+  }
+  uint64_t number = 0;
+  applier_->RunBetween([&](const State&) { number = collection.shard.TakeSegmentNumber(); });
+  Result<std::shared_ptr<Segment>> merged =
+      engine::Compact(*view, *plan, number, options_.segment, &compaction_cancelled_, compaction_metrics_);
+  if (merged.status().code() == StatusCode::kCancelled) {
+    compaction_metrics_.cancelled.Add();
+  }
+  LB_TRY(merged.status());
+  std::vector<std::shared_ptr<Segment>> old;
+  uint64_t rows = 0;
+  for (size_t i = plan->begin; i < plan->end; ++i) {
+    old.push_back(view->segments[i].segment);
+    rows += view->segments[i].rows;
+  }
+  applier_->RunBetween([&](const State&) { collection.shard.ReplaceSegments(old, std::move(*merged)); });
+  compaction_metrics_.compactions.Add();
+  compaction_metrics_.rows_dropped.Add(static_cast<double>(rows - plan->live_rows));
+  environment_.logger.Info("segments compacted", {{"dataset", collection.name},
+                                                  {"segments", plan->end - plan->begin},
+                                                  {"rows_before", rows},
+                                                  {"rows", plan->live_rows}});
+  return true;
 }
 
 }  // namespace longbow::engine
