@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/crc32c.h"
+#include "base/kill_point.h"
 
 namespace longbow::storage {
 namespace {
@@ -105,6 +106,7 @@ std::unique_ptr<MappedLayout> ParseFooter(const std::string& footer, uint32_t se
 Result<std::unique_ptr<MappedFileWriter>> MappedFileWriter::Create(FileSystem& fs, const std::string& path,
                                                                    const MappedContent& content) {
   LB_ASSIGN(std::unique_ptr<File> file, fs.Open(path, OpenMode::kCreate));
+  LB_KILL_POINT("mapped.created");
   return std::unique_ptr<MappedFileWriter>(new MappedFileWriter(fs, std::move(file), content));
 }
 
@@ -146,6 +148,7 @@ Result<FileDigest> MappedFileWriter::Finish() {
   const std::string footer = FooterOf(layout_);
   const uint64_t footer_offset = RoundedUp(end_);
   LB_TRY(file_->WriteAt(footer_offset, {Slice::Own(footer)}));
+  LB_KILL_POINT("mapped.written");
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   header.version = kVersion;
@@ -160,7 +163,9 @@ Result<FileDigest> MappedFileWriter::Finish() {
   header.group_bytes = kMappedGroupBytes;
   const std::string page = HeaderPage(header);
   LB_TRY(file_->WriteAt(0, {Slice::Own(page)}));
+  LB_KILL_POINT("mapped.headed");
   LB_TRY(file_->Sync());
+  LB_KILL_POINT("mapped.synced");
   const std::string parent = std::filesystem::path(file_->path()).parent_path().string();
   LB_TRY(fs_.SyncDirectory(parent.empty() ? "." : parent));
   return FileDigest{.size_bytes = header.file_bytes, .crc32c = Crc32c(0, page.data(), page.size())};
