@@ -132,7 +132,11 @@ def main() -> None:
     line = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
-        "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]},
+        "machine": {
+            "cpu": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "load": os.getloadavg()[0],
+        },
         "rows": arguments.rows,
         "dimension": arguments.dimension,
         "cold": arguments.cold,
