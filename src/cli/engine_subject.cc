@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "base/limits.h"
+#include "base/parallel_for.h"
 #include "base/random.h"
-#include "cli/parallel.h"
 #include "engine/search.h"
 #include "engine/shard.h"
 #include "model/float16.h"
@@ -202,12 +202,11 @@ class EngineSubject final : public Subject {
 
   Status LinkAll() {
     for (const engine::SegmentView& segment : shard_.Pin()->segments) {
-      LB_TRY(RunInParallel(options_.threads, options_.threads, [&](size_t) {
+      LB_TRY(ParallelFor(options_.threads, {.threads = options_.threads}, [&](size_t, size_t) {
         for (auto work = segment.segment->graph().ClaimWork(segment.rows); !work.empty();
              work = segment.segment->graph().ClaimWork(segment.rows)) {
           segment.segment->graph().Link(work);
         }
-        return Status();
       }));
     }
     return {};

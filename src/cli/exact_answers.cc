@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "cli/parallel.h"
+#include "base/parallel_for.h"
 #include "index/flat_search.h"
 
 namespace longbow::cli {
@@ -14,7 +14,7 @@ Result<ExactAnswers> FindExactAnswers(const index::VectorRows& rows, const Matri
   options.filter.end = rows.capacity();
   options.filter.passing = mask == nullptr ? nullptr : mask->words.data();
   std::vector<std::vector<uint32_t>> ids(queries.rows);
-  LB_TRY(RunInParallel(threads, queries.rows, [&](size_t q) -> Status {
+  LB_TRY(ParallelFor(queries.rows, {.threads = threads}, [&](size_t q, size_t) -> Status {
     LB_ASSIGN(const auto nearest, index::FlatSearch(rows, queries.row(q), options));
     for (const index::Neighbor& neighbor : nearest) {
       ids[q].push_back(neighbor.id);

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/parallel_for.h"
 #include "cli/cpu_clock.h"
 #include "cli/flat_subject.h"
-#include "cli/parallel.h"
 #include "index/active_graph.h"
 #include "index/lean_graph.h"
 #include "index/recall_model.h"
@@ -21,10 +21,8 @@ class ActiveSubject : public FlatSubject {
   Status Build(const float* rows, uint32_t count) override {
     LB_TRY(FlatSubject::Build(rows, count));
     LB_ASSIGN(graph_, index::ActiveGraph::Create(rows_, count, {}));
-    LB_TRY(RunInParallel(options_.threads, count, [this](size_t i) {
-      graph_->Insert(static_cast<index::LocalId>(i));
-      return Status();
-    }));
+    LB_TRY(ParallelFor(count, {.threads = options_.threads},
+                       [this](size_t i, size_t) { graph_->Insert(static_cast<index::LocalId>(i)); }));
     graph_->Repair();
     return {};
   }

@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cmath>
 
+#include "base/parallel_for.h"
 #include "cli/cpu_clock.h"
-#include "cli/parallel.h"
 
 namespace longbow::cli {
 namespace {
@@ -92,8 +92,8 @@ Result<CurvePoint> MeasureSearch(const SearchRun& run, uint32_t ef) {
   std::vector<ThreadTimes> times(run.threads);
   std::atomic<size_t> next{0};
   const double start = WallSeconds();
-  LB_TRY(
-      RunInParallel(run.threads, run.threads, [&](size_t t) { return AskUntil(run, options, next, total, times[t]); }));
+  LB_TRY(ParallelFor(run.threads, {.threads = run.threads},
+                     [&](size_t t, size_t) { return AskUntil(run, options, next, total, times[t]); }));
   const double wall = WallSeconds() - start;
   double cpu = 0;
   std::vector<float> all;

@@ -195,6 +195,9 @@ Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph&
 
 void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows, const MaintainOptions& maintain) {
   const index::RepairReport repaired = graph.Repair(maintain.cancellation);
+  if (IsCancelled(maintain.cancellation)) {
+    return;
+  }
   auto sealed = BuildSealed(graph, rows, maintain);
   if (IsCancelled(maintain.cancellation)) {
     return;

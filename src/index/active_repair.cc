@@ -56,7 +56,7 @@ class ActiveGraph::Reachable {
     }
   }
 
-  static constexpr size_t kStepsBetweenChecks = 4096;
+  static constexpr size_t kStepsBetweenChecks = 256;
 
   const ActiveGraph& graph_;
   const Cancellation* const cancellation_;

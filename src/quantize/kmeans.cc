@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/parallel_for.h"
 #include "base/random.h"
-#include "quantize/parallel_chunks.h"
 
 namespace longbow::quantize {
 namespace {
@@ -86,14 +86,13 @@ std::vector<size_t> DrawRows(size_t n, size_t count, uint64_t seed) {
   return rows;
 }
 
-void NearestPoints(const Codebook& codebook, const float* rows, size_t stride, size_t n, ThreadPool* pool,
+void NearestPoints(const Codebook& codebook, const float* rows, size_t stride, size_t n, size_t threads,
                    const kernels::CodeKernels& kernels, uint8_t* nearest) {
   std::vector<float> bias = codebook.SquaredNorms();
   for (float& value : bias) {
     value *= -0.5f;  // the largest <x, c> - |c|^2 / 2 belongs to the nearest c
   }
-  ParallelChunks(pool, n, kRowsPerChunk, [&](size_t begin, size_t end) {
-    std::vector<float> scores(kRowsPerScore * codebook.k);
+  const auto score = [&, scores = std::vector<float>(kRowsPerScore * codebook.k)](size_t begin, size_t end) mutable {
     for (size_t i = begin; i < end; i += kRowsPerScore) {
       const size_t count = std::min(kRowsPerScore, end - i);
       kernels.score_columns(rows + i * stride, stride, count, codebook.columns.data(), bias.data(), codebook.dim,
@@ -102,7 +101,8 @@ void NearestPoints(const Codebook& codebook, const float* rows, size_t stride, s
         nearest[i + r] = static_cast<uint8_t>(kernels.index_of_max(scores.data() + r * codebook.k, codebook.k));
       }
     }
-  });
+  };
+  (void)ParallelFor(n, {.threads = threads, .piece = kRowsPerChunk}, score);  // not cancelled: nothing can fail
 }
 
 Codebook KMeans(const float* rows, size_t stride, size_t n, size_t dim, const KMeansOptions& options,
@@ -117,7 +117,7 @@ Codebook KMeans(const float* rows, size_t stride, size_t n, size_t dim, const KM
   }
   std::vector<uint8_t> nearest(n);
   for (size_t iteration = 0; iteration < options.iterations; ++iteration) {
-    NearestPoints(codebook, rows, stride, n, options.pool, kernels, nearest.data());
+    NearestPoints(codebook, rows, stride, n, options.threads, kernels, nearest.data());
     Clusters clusters = SumClusters(rows, stride, n, dim, options.k, nearest);
     for (size_t d = 0; d < dim; ++d) {
       for (size_t j = 0; j < options.k; ++j) {

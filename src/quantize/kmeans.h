@@ -7,10 +7,6 @@
 
 #include "kernels/code_scan.h"
 
-namespace longbow {
-class ThreadPool;
-}
-
 namespace longbow::quantize {
 
 // k points of `dim` components, as kernels::CodeKernels::score_columns reads them.
@@ -31,7 +27,7 @@ struct KMeansOptions {
   size_t k = 256;  // a multiple of 16
   size_t iterations = 10;
   uint64_t seed = 1;
-  ThreadPool* pool = nullptr;  // optional; does not change the result
+  size_t threads = 1;  // does not change the result
 };
 
 // Starts from k different rows drawn by the seed; a cluster that loses all its rows takes half of the largest. Rows
@@ -40,7 +36,7 @@ Codebook KMeans(const float* rows, size_t stride, size_t n, size_t dim, const KM
                 const kernels::CodeKernels& kernels);
 
 // nearest[i] = the point nearest to row i, the lowest of equal ones.
-void NearestPoints(const Codebook& codebook, const float* rows, size_t stride, size_t n, ThreadPool* pool,
+void NearestPoints(const Codebook& codebook, const float* rows, size_t stride, size_t n, size_t threads,
                    const kernels::CodeKernels& kernels, uint8_t* nearest);
 
 // `count` of the numbers [0, n), ascending; all of them if count >= n.

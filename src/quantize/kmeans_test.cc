@@ -5,7 +5,6 @@
 #include <cmath>
 #include <set>
 
-#include "base/thread_pool.h"
 #include "quantize/product_quantizer.h"
 #include "quantize/residual_quantizer.h"
 #include "quantize/test_rows.h"
@@ -31,7 +30,7 @@ TEST(KMeans, EveryRowGetsItsNearestPointAndIterationsHelp) {
     const Codebook codebook =
         KMeans(rows.values.data(), 7, rows.n, 7, {.k = 16, .iterations = iterations}, FastestKernels());
     std::vector<uint8_t> nearest(rows.n);
-    NearestPoints(codebook, rows.values.data(), 7, rows.n, nullptr, FastestKernels(), nearest.data());
+    NearestPoints(codebook, rows.values.data(), 7, rows.n, 1, FastestKernels(), nearest.data());
     for (size_t i = 0; i < rows.n; ++i) {
       double best = INFINITY;
       double chosen = INFINITY;
@@ -60,7 +59,7 @@ TEST(KMeans, EmptyClustersAreFilledAndEqualRowsAreFine) {
   }
   const Codebook codebook = KMeans(rows.values.data(), 2, rows.n, 2, {.k = 16, .iterations = 8}, FastestKernels());
   std::vector<uint8_t> nearest(rows.n);
-  NearestPoints(codebook, rows.values.data(), 2, rows.n, nullptr, FastestKernels(), nearest.data());
+  NearestPoints(codebook, rows.values.data(), 2, rows.n, 1, FastestKernels(), nearest.data());
   EXPECT_LT(MeanError(rows, codebook, nearest), 1e-3);
   for (const float value : codebook.columns) {
     ASSERT_TRUE(std::isfinite(value));
@@ -77,23 +76,18 @@ TEST(KMeans, DrawsEachRowAtMostOnce) {
   EXPECT_EQ(DrawRows(4, 9, 5), (std::vector<size_t>{0, 1, 2, 3}));
 }
 
-TEST(KMeans, APoolChangesTimeOnly) {
+TEST(KMeans, ThreadsChangeTimeOnly) {
   const TestRows rows = ClusteredRows(1500, 20, 2);
-  ThreadPool pool({.name = "train", .threads = 3, .queue_max = 2});
   const ResidualQuantizerOptions residual = {.codebooks = 3};
-  ResidualQuantizerOptions residual_pool = residual;
-  residual_pool.pool = &pool;
+  ResidualQuantizerOptions residual_threads = residual;
+  residual_threads.threads = 3;
   EXPECT_EQ((*ResidualQuantizer::Train(rows.sample(), residual, FastestKernels()))->Serialize(),
-            (*ResidualQuantizer::Train(rows.sample(), residual_pool, FastestKernels()))->Serialize());
+            (*ResidualQuantizer::Train(rows.sample(), residual_threads, FastestKernels()))->Serialize());
   const ProductQuantizerOptions product = {.subspaces = 6, .bits = 4};
-  ProductQuantizerOptions product_pool = product;
-  product_pool.pool = &pool;
+  ProductQuantizerOptions product_threads = product;
+  product_threads.threads = 3;
   EXPECT_EQ((*ProductQuantizer::Train(rows.sample(), product, FastestKernels()))->Serialize(),
-            (*ProductQuantizer::Train(rows.sample(), product_pool, FastestKernels()))->Serialize());
-  pool.Stop();
-  // A pool that takes no more leaves the work to the caller.
-  EXPECT_EQ((*ProductQuantizer::Train(rows.sample(), product, FastestKernels()))->Serialize(),
-            (*ProductQuantizer::Train(rows.sample(), product_pool, FastestKernels()))->Serialize());
+            (*ProductQuantizer::Train(rows.sample(), product_threads, FastestKernels()))->Serialize());
 }
 
 TEST(Training, OptionsThatCannotBeAreNamed) {

@@ -5,10 +5,10 @@
 #include <optional>
 
 #include "base/limits.h"
+#include "base/parallel_for.h"
 #include "quantize/code_fields.h"
 #include "quantize/estimate_batches.h"
 #include "quantize/fast_scan.h"
-#include "quantize/parallel_chunks.h"
 #include "quantize/quantizer_file.h"
 #include "quantize/sums.h"
 
@@ -101,12 +101,13 @@ Result<std::unique_ptr<ProductQuantizer>> ProductQuantizer::Train(const Training
     drawn.insert(drawn.end(), sample.rows + row * dimension, sample.rows + (row + 1) * dimension);
   }
   std::vector<Codebook> books(options.subspaces);
-  ParallelChunks(options.pool, options.subspaces, 1, [&](size_t s, size_t) {
+  const auto train = [&](size_t s, size_t) {
     const size_t begin = SubspaceBegin(dimension, options.subspaces, s);
     const size_t end = SubspaceBegin(dimension, options.subspaces, s + 1);
     const KMeansOptions kmeans = {.k = points, .iterations = options.iterations, .seed = options.seed + s};
     books[s] = KMeans(drawn.data() + begin, dimension, drawn.size() / dimension, end - begin, kmeans, kernels);
-  });
+  };
+  (void)ParallelFor(options.subspaces, {.threads = options.threads}, train);  // not cancelled: nothing can fail
   return std::unique_ptr<ProductQuantizer>(new ProductQuantizer(kernels, dimension, options.bits, std::move(books)));
 }
 
@@ -118,7 +119,7 @@ void ProductQuantizer::EncodeRows(const float* rows, size_t n, uint8_t* codes) c
   std::vector<uint8_t> numbers(n);
   std::memset(codes, 0, n * code_bytes());
   for (size_t s = 0, begin = 0; s < codebooks_.size(); begin += codebooks_[s].dim, ++s) {
-    NearestPoints(codebooks_[s], rows + begin, dimension(), n, nullptr, kernels_, numbers.data());
+    NearestPoints(codebooks_[s], rows + begin, dimension(), n, 1, kernels_, numbers.data());
     const size_t byte = bits_ == 8 ? s : s / 2;
     const unsigned place = bits_ == 8 ? 0 : s % 2 * 4;
     for (size_t i = 0; i < n; ++i) {

@@ -18,7 +18,7 @@ struct ProductQuantizerOptions {
   size_t iterations = 12;         // of k-means
   size_t train_rows_max = 32768;  // drawn from the sample
   uint64_t seed = 1;
-  ThreadPool* pool = nullptr;  // optional; does not change the result
+  size_t threads = 1;  // does not change the result
 };
 
 // Jégou, Douze and Schmid, "Product quantization for nearest neighbor search" (IEEE PAMI 2011). A row is estimated as

@@ -11,10 +11,6 @@
 #include "kernels/code_scan.h"
 #include "model/metric.h"
 
-namespace longbow {
-class ThreadPool;
-}
-
 namespace longbow::quantize {
 
 // Largest magnitude of a component: sums of squares stay far from the end of float32 at every dimension.

@@ -5,7 +5,6 @@
 
 #include "base/limits.h"
 #include "quantize/estimate_batches.h"
-#include "quantize/parallel_chunks.h"
 #include "quantize/quantizer_file.h"
 #include "quantize/residual_beam.h"
 #include "quantize/sums.h"
@@ -100,9 +99,9 @@ Result<std::unique_ptr<ResidualQuantizer>> ResidualQuantizer::Train(const Traini
   std::vector<uint8_t> nearest(rest.size() / dim);
   for (size_t m = 0; m < options.codebooks; ++m) {
     const KMeansOptions kmeans = {
-        .k = kResidualPoints, .iterations = options.iterations, .seed = options.seed + m, .pool = options.pool};
+        .k = kResidualPoints, .iterations = options.iterations, .seed = options.seed + m, .threads = options.threads};
     books.push_back(KMeans(rest.data(), dim, nearest.size(), dim, kmeans, kernels));
-    NearestPoints(books.back(), rest.data(), dim, nearest.size(), options.pool, kernels, nearest.data());
+    NearestPoints(books.back(), rest.data(), dim, nearest.size(), options.threads, kernels, nearest.data());
     Subtract(books.back(), nearest, &rest);
   }
   return std::unique_ptr<ResidualQuantizer>(new ResidualQuantizer(kernels, beam, std::move(mean), std::move(books)));

@@ -22,7 +22,7 @@ struct ResidualQuantizerOptions {
   size_t iterations = 10;         // of k-means
   size_t train_rows_max = 16384;  // drawn from the sample
   uint64_t seed = 1;
-  ThreadPool* pool = nullptr;  // optional; does not change the result
+  size_t threads = 1;  // does not change the result
 };
 
 // Residual quantization (Chen, Guan and Wang, "Approximate Nearest Neighbor Search by Residual Vector Quantization",
