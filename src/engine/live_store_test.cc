@@ -239,6 +239,7 @@ TEST_F(LiveStore, FindsEveryLiveRowAndNoDeadOneWhateverRunsBeside) {
     SearchRequest request;
     request.collection = kCollection;
     request.vectors = {RowOf(id, generation == kDead ? 1 : generation).vector};
+    request.ef = kSegmentRows;  // wide enough to come to every row that can be reached
     const auto results = store_->Search(request, nullptr);
     ASSERT_TRUE(results.ok()) << results.status().ToString();
     ASSERT_EQ(results->front().hits.size(), 10u);
