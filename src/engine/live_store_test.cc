@@ -19,7 +19,7 @@ namespace {
 constexpr int kDimension = 64;           // from here on filtered columns get projections
 constexpr uint32_t kSegmentRows = 3072;  // more than are always scanned
 constexpr int64_t kStableIds = 300;      // that nobody touches: k rows exist for every query
-constexpr int64_t kIds = 6000;
+constexpr int64_t kIds = 4500;
 constexpr uint64_t kNames = 3;
 constexpr size_t kWriters = 2;
 constexpr size_t kSearchers = 3;
@@ -52,7 +52,7 @@ class LiveStore : public testing::Test {
     options.segment.graph.seal_rows_min = 512;
     options.segment.graph.look_period = std::chrono::milliseconds(100);
     options.index_threads = 2;
-    options.tail_rows_max = 600;  // writers keep pace with the index threads
+    options.tail_rows_max = 1500;  // writers keep pace with the index threads
     options.log_file_size_bytes = 1 << 20;
     options.checkpoint_log_size_bytes = uint64_t{1} << 40;
     options.compact = false;  // this is about rows that die in segments which stay

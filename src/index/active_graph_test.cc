@@ -267,8 +267,8 @@ TEST(ActiveGraph, RecallSurvivesReplacement) {
   constexpr size_t kQueries = 300;
   for (size_t i = 0; i < kQueries; ++i) {
     const std::vector<float> query = points.Next();
-    const SearchOptions options{.k = 10, .ef = 40, .filter = filter};
-    const SearchOptions fresh_options{.k = 10, .ef = 40, .filter = {.end = kLiving}};
+    const SearchOptions options{.k = 10, .ef = 20, .filter = filter};
+    const SearchOptions fresh_options{.k = 10, .ef = 20, .filter = {.end = kLiving}};
     found += CountShared(SearchOrFail(flat, *rows, query, options), SearchOrFail(*graph, *rows, query, options));
     fresh_found += CountShared(SearchOrFail(fresh_flat, *fresh_rows, query, fresh_options),
                                SearchOrFail(*fresh, *fresh_rows, query, fresh_options));

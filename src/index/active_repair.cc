@@ -10,11 +10,20 @@ constexpr size_t kRepairEf = 64;
 
 bool IsIn(const uint64_t* bitmap, LocalId id) { return ((bitmap[id >> 6] >> (id & 63)) & 1) != 0; }
 
-void SortDistinct(std::vector<Edge>& edges) {
-  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.id < b.id; });
-  edges.erase(std::unique(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.id == b.id; }),
-              edges.end());
+// To each of the rows once, nearest first.
+std::vector<Edge> EdgesFrom(LocalId id, std::vector<LocalId> rows, const RowCodes& codes, RowProbe& probe) {
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  std::vector<int32_t> dots(rows.size());
+  std::vector<float> distances(rows.size());
+  probe.Aim(codes, id);
+  KeysOf(codes, probe.probe(), rows.data(), rows.size(), dots.data(), distances.data());
+  std::vector<Edge> edges(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    edges[i] = {std::max(0.0f, distances[i]), rows[i]};
+  }
   std::sort(edges.begin(), edges.end());
+  return edges;
 }
 
 }  // namespace
@@ -64,12 +73,15 @@ class ActiveGraph::Reachable {
   std::vector<LocalId> frontier_;
 };
 
+// A dead neighbour's place goes to one of its own, first to those that no living neighbour makes needless, then to the
+// nearest. The living stay: pruned like a new row's, lists would lose a third of their links with every round of
+// changes, and with them recall.
 uint32_t ActiveGraph::UnlinkRow(const uint64_t* dead, LocalId id, Scratch& scratch) {
   const SlackLinks::Lock lock(*links_, id);
   const uint32_t degree = links_->Degree(id);
   std::vector<Edge>& edges = scratch.edges;
   edges.clear();
-  std::vector<LocalId> heirs;
+  std::vector<LocalId> of_dead;
   for (uint32_t slot = 0; slot < degree; ++slot) {
     const Edge edge = links_->EdgeAt(id, slot);
     if (!IsIn(dead, edge.id)) {
@@ -80,25 +92,30 @@ uint32_t ActiveGraph::UnlinkRow(const uint64_t* dead, LocalId id, Scratch& scrat
     for (uint32_t i = 0; i < dead_degree; ++i) {
       const LocalId heir = links_->At(edge.id, i);
       if (heir != id && !IsIn(dead, heir)) {
-        heirs.push_back(heir);
+        of_dead.push_back(heir);
       }
     }
   }
   if (edges.size() == degree) {
     return 0;
   }
-  std::sort(heirs.begin(), heirs.end());
-  heirs.erase(std::unique(heirs.begin(), heirs.end()), heirs.end());
-  scratch.keys.resize(heirs.size());
-  scratch.dots.resize(heirs.size());
-  scratch.probe.Aim(*codes_, id);
-  KeysOf(*codes_, scratch.probe.probe(), heirs.data(), heirs.size(), scratch.dots.data(), scratch.keys.data());
-  for (size_t i = 0; i < heirs.size(); ++i) {
-    edges.push_back({std::max(0.0f, scratch.keys[i]), heirs[i]});
-  }
-  SortDistinct(edges);
-  scratch.pruner.Prune(*codes_, id, edges, {.keep_max = options_.degree});
-  links_->Replace(id, scratch.pruner.kept());
+  std::sort(edges.begin(), edges.end());
+  std::vector<Edge> heirs = EdgesFrom(id, std::move(of_dead), *codes_, scratch.probe);
+  std::erase_if(heirs, [&](const Edge& heir) {
+    return std::any_of(edges.begin(), edges.end(), [&](const Edge& edge) { return edge.id == heir.id; });
+  });
+  const auto take = [&](const auto& wanted) {
+    std::erase_if(heirs, [&](const Edge& heir) {
+      const bool takes = edges.size() < degree && wanted(heir);
+      if (takes) {
+        edges.push_back(heir);
+      }
+      return takes;
+    });
+  };
+  take([&](const Edge& heir) { return !scratch.pruner.Occluded(*codes_, edges, heir, 1.0f); });
+  take([](const Edge&) { return true; });
+  links_->Replace(id, edges);
   return 1;
 }
 
@@ -169,18 +186,7 @@ std::vector<Edge> ActiveGraph::NeighborsOf(const std::vector<Edge>& rows, LocalI
       ids.push_back(links_->At(row.id, slot));
     }
   }
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  std::vector<int32_t> dots(ids.size());
-  std::vector<float> distances(ids.size());
-  scratch.probe.Aim(*codes_, id);
-  KeysOf(*codes_, scratch.probe.probe(), ids.data(), ids.size(), dots.data(), distances.data());
-  std::vector<Edge> neighbors(ids.size());
-  for (size_t i = 0; i < ids.size(); ++i) {
-    neighbors[i] = {std::max(0.0f, distances[i]), ids[i]};
-  }
-  std::sort(neighbors.begin(), neighbors.end());
-  return neighbors;
+  return EdgesFrom(id, std::move(ids), *codes_, scratch.probe);
 }
 
 RepairReport ActiveGraph::Repair(const Cancellation* cancellation) {
