@@ -226,7 +226,6 @@ TEST(BenchOptions, WhatCannotBeIsRefused) {
   EXPECT_NE(refusal({"--state=active", "--churn=1x1", "--filter=random:0.1"}).find("--churn"), std::string::npos);
   EXPECT_NE(refusal({"--churn=1x1"}).find("takes no rows"), std::string::npos);
   EXPECT_NE(refusal({"--state=flat", "--distances=codes"}).find("--distances"), std::string::npos);
-  EXPECT_NE(refusal({"--filter=random:0.1,random:0.5"}).find("--state engine"), std::string::npos);
   EXPECT_NE(refusal({"--filter=random:0.1@bool"}).find("--state engine"), std::string::npos);
   EXPECT_NE(refusal({"--filter=random:0.1@blob", "--state=engine"}).find("@bool"), std::string::npos);
   EXPECT_NE(refusal({"--recall-target=1"}).find("--recall-target"), std::string::npos);

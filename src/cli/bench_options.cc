@@ -56,8 +56,8 @@ constexpr std::array kTable = {
            .default_text = "",
            .help =
                "Rows that may be returned: random:0.1, range:0.1, correlated:0.1 or a .npy of bool, one for each row. "
-               "State engine: also @bool, @text or @number behind it for the column's type, and several with commas "
-               "between, none among them, which are measured in turns."},
+               "Several with commas between, none among them, are measured in turns. State engine: @bool, @text or "
+               "@number behind it for the column's type."},
     Option{.name = "churn",
            .default_text = "",
            .help = "RxP: R rounds that delete P % of the rows and insert as many from a part of the base held back."},
@@ -168,11 +168,10 @@ Status CheckCombination(const BenchOptions& options, const Config& config) {
   if (options.churn && is_sealed) {
     return InvalidArgument("flag --churn: a sealed index takes no rows; give --state active or engine");
   }
-  const bool is_plain = options.filters.empty() ||
-                        (options.filters.size() == 1 && options.filters.front().column == FilterColumn::kInt8 &&
-                         !options.filters.front().rows.empty());
-  if (options.state != "engine" && !is_plain) {
-    return InvalidArgument("flag --filter: several filters, 'none' and types of columns are for --state engine");
+  const bool has_types = std::ranges::any_of(
+      options.filters, [](const FilterSpec& filter) { return filter.column != FilterColumn::kInt8; });
+  if (options.state != "engine" && has_types) {
+    return InvalidArgument("flag --filter: only --state engine has columns, of the type behind the @");
   }
   if (options.churn && !(options.filters.empty() && options.truth_path.empty())) {
     return InvalidArgument(

@@ -19,7 +19,10 @@ index::SearchOptions OptionsOf(const SearchRun& run, uint32_t ef) {
   options.k = run.k;
   options.ef = ef;
   options.exact_distances = run.exact_distances;
-  options.filter.passing = run.mask == nullptr ? nullptr : run.mask->words.data();
+  if (run.mask != nullptr) {
+    options.filter.passing = run.mask->words.data();
+    options.passing_share = static_cast<float>(run.mask->passing) / static_cast<float>(run.mask->rows);
+  }
   return options;
 }
 

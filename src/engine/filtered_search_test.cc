@@ -341,9 +341,9 @@ TEST_F(ProjectedSearch, RangesConjunctionsDeletesAndRowsThatCameLater) {
       EXPECT_GE(part.refined, 64u);
     }
   };
-  const Predicate range{Op::kGe, "id", {"4000"}, {}};
+  const Predicate range{Op::kBetween, "id", {"4000", "8700"}, {}};
   const Predicate conjunction{
-      Op::kAnd, "", {}, {{Op::kBetween, "id", {"500", "6000"}, {}}, {Op::kNe, "name", {""}, {}}}};
+      Op::kAnd, "", {}, {{Op::kBetween, "id", {"500", "4300"}, {}}, {Op::kNe, "name", {""}, {}}}};
   for (int round = 0; round < 8; ++round) {
     search(round % 2 == 0 ? range : conjunction);
     build();

@@ -43,6 +43,7 @@ double SegmentFilter::EstimateSelectivity() const {
 
 Selection SegmentFilter::Passing() {
   Selection selection;
+  selection.rows = segment_.rows;
   selection.bits.assign((segment_.rows + 63) / 64, 0);
   answers_.Materialise();
   const uint32_t covered = std::min(answers_.covered_rows(), segment_.rows);

@@ -5,17 +5,12 @@
 #include <optional>
 #include <vector>
 
+#include "engine/selection_cache.h"
 #include "engine/view.h"
 #include "filter/evaluate.h"
 #include "filter/index_answers.h"
 
 namespace longbow::engine {
-
-// One bit per row of the segment; empty where nothing was filtered.
-struct Selection {
-  std::vector<uint64_t> bits;
-  uint64_t count = 0;  // bits set
-};
 
 // One predicate on one segment: what is known before any row is looked at, then which rows pass. Uses the segment's
 // filter indexes for the rows they cover and reads the columns of the others. Borrows the view; one request's.

@@ -125,7 +125,8 @@ class QueryRun {
   Status WalkAndScan(const SegmentPlan& plan, const index::TypedQuery& query, index::SearchOptions options) {
     const Segment& segment = *plan.view->segment;
     index::RowFilter visible = view_.FilterOf(*plan.view);
-    visible.passing = plan.selection.bits.empty() ? nullptr : plan.selection.bits.data();
+    visible.passing = plan.selection == nullptr ? nullptr : plan.selection->bits.data();
+    options.passing_share = plan.passing_share();
     uint32_t scan_begin = plan.method == SearchMethod::kScan ? 0 : plan.graph.rows;
     if (plan.method == SearchMethod::kProjectionScan) {
       scan_begin = plan.range->column->rows();
@@ -354,8 +355,11 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
   options.ef = recall_target > 0 ? options.k : std::max(options.k, asked_ef);  // with a target each segment has its own
   options.cancellation = cancellation;
 
-  const PlanRequest plan_request{
-      .k = options.k, .ef = options.ef, .queries = request.vectors.size(), .recall_target = recall_target};
+  const PlanRequest plan_request{.k = options.k,
+                                 .ef = options.ef,
+                                 .queries = request.vectors.size(),
+                                 .recall_target = recall_target,
+                                 .filter_key = SelectionCache::KeyOf(request.filter)};
   std::vector<SegmentPlan> plans;
   for (const SegmentView& segment : view.segments) {
     plans.push_back(PlanSegment(segment, predicate, plan_request));

@@ -44,7 +44,7 @@ void SegmentFilters::NoteProjectionWanted(const std::string& field) {
 }
 
 size_t SegmentFilters::size_bytes() const {
-  size_t size_bytes = index_.current()->size_bytes();
+  size_t size_bytes = index_.current()->size_bytes() + selections_.size_bytes();
   std::lock_guard lock(mu_);
   for (const auto& [field, projected] : projections_) {
     size_bytes += projected.projection->size_bytes();

@@ -9,6 +9,7 @@
 
 #include "base/cancellation.h"
 #include "engine/chunk_list.h"
+#include "engine/selection_cache.h"
 #include "filter/filter_index.h"
 #include "index/projection.h"
 #include "model/schema.h"
@@ -25,6 +26,8 @@ class SegmentFilters {
   explicit SegmentFilters(const filter::AdaptiveFilterIndex::Options& options) : index_(options) {}
 
   filter::AdaptiveFilterIndex& index() { return index_; }
+  // Which rows passed earlier predicates.
+  SelectionCache& selections() { return selections_; }
 
   // A projection in the order of this very index of a column (positions are those of its RowsInOrder); null: none.
   std::shared_ptr<const index::Projection> ProjectionOf(const filter::ColumnIndex& column) const;
@@ -36,7 +39,7 @@ class SegmentFilters {
   bool BuildSome(const CollectionSchema& schema, const Chunks& chunks, const index::VectorRows* vectors,
                  const Cancellation* cancellation = nullptr);
 
-  // Bytes of all indexes and projections.
+  // Bytes of all indexes, projections and cached selections.
   size_t size_bytes() const;
 
  private:
@@ -48,6 +51,7 @@ class SegmentFilters {
   bool BuildProjection(const index::VectorRows& vectors, const Cancellation* cancellation);
 
   filter::AdaptiveFilterIndex index_;
+  SelectionCache selections_;
   mutable std::mutex mu_;
   std::map<std::string, uint64_t> projections_wanted_;  // guarded by mu_: by how many searches
   std::map<std::string, Projected> projections_;        // guarded by mu_

@@ -1,9 +1,11 @@
 // How one segment answers the queries of a request: estimate, then choose, then make the bitmap if one is needed.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "engine/row_filter.h"
 #include "engine/view.h"
@@ -17,15 +19,16 @@ struct PlanRequest {
   uint32_t ef = 128;
   size_t queries = 1;        // that share the plan
   double recall_target = 0;  // in the place of ef, unless 0
+  std::string filter_key;    // SelectionCache::KeyOf of the predicate
 };
 
 struct SegmentPlan {
   const SegmentView* view = nullptr;
   SearchMethod method = SearchMethod::kScan;
-  std::unique_ptr<SegmentFilter> filter;  // null: every row passes
-  Selection selection;                    // rows that pass, dead ones among them; no bits: not needed, or no filter
-  SegmentGraph::Pinned graph;             // answers for its rows, the others are scanned
-  uint32_t walk_ef = 0;                   // of a walk: more where fewer rows pass
+  std::unique_ptr<SegmentFilter> filter;       // null: every row passes
+  std::shared_ptr<const Selection> selection;  // rows that pass, dead ones among them; null: not needed, or no filter
+  SegmentGraph::Pinned graph;                  // answers for its rows, the others are scanned
+  uint32_t walk_ef = 0;                        // of a walk: more where fewer rows pass
   double estimated_selectivity = 1;
   std::optional<double> actual_selectivity;
   double plan_us = 0;
@@ -40,7 +43,11 @@ struct SegmentPlan {
   // Makes the bitmap if there is none, and plans by it; no longer by checking rows one by one.
   void UseBitmap(const PlanRequest& request);
   // Rows that may come back at most.
-  uint64_t candidates() const { return selection.bits.empty() ? view->rows : selection.count; }
+  uint64_t candidates() const { return selection == nullptr ? view->rows : selection->count; }
+  // Of the rows, that may come back.
+  float passing_share() const {
+    return static_cast<float>(candidates()) / static_cast<float>(std::max<uint32_t>(1, view->rows));
+  }
 
  private:
   friend SegmentPlan PlanSegment(const SegmentView&, const filter::BoundPredicate&, const PlanRequest&);

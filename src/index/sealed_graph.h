@@ -35,6 +35,10 @@ class SealedGraph final : public VectorIndex {
   // See VectorIndex. options.ef is raised to k.
   Result<std::vector<Neighbor>> Search(const TypedQuery& query, const SearchOptions& options) const override;
 
+  // Whether a walk among rows of which this share passes looks further than its ef by itself, by how many pass where
+  // the query is; else the caller gives it a larger ef.
+  static bool LooksFurtherItself(double passing_share) { return passing_share >= kCollectShareMax; }
+
   size_t size_bytes() const;
   size_t step_bytes() const { return layout_.block_stride; }
   size_t code_dimension() const { return projection_.dimension(); }
@@ -73,6 +77,13 @@ class SealedGraph final : public VectorIndex {
   Status WalkStage(const SearchOptions& options, Scratch& scratch) const;
   static float SpreadOf(const Scratch& scratch);
   Status WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const;
+  // Below, rows that pass are looked for among all that are estimated; from here on enough of those that are expanded
+  // anyhow pass, and looking for more takes longer than it helps.
+  static constexpr double kCollectShareMax = 0.35;
+  static bool CollectsWanted(const SearchOptions& options) {
+    return options.filter.passing != nullptr && !LooksFurtherItself(options.passing_share);
+  }
+  static double PassingShare(const SearchOptions& options, const Scratch& scratch);
   void RefineWanted(const SearchOptions& options, Scratch& scratch) const;
   std::vector<Neighbor> Rank(const TypedQuery& query, const SearchOptions& options, Scratch& scratch) const;
 

@@ -17,7 +17,7 @@ constexpr size_t kRowsAhead = 8;
 constexpr size_t kResultsAtOnce = 16;   // offered to the results together
 constexpr int kRoundsMax = 3;           // of widening walks that found too little
 constexpr size_t kWantedPerResult = 8;  // rows that pass a predicate are kept by estimate, so many for each result
-constexpr size_t kWantedMin = 160;
+constexpr size_t kWantedMin = 100;
 
 }  // namespace
 
@@ -50,7 +50,7 @@ void SealedGraph::OfferNeighbors(const uint8_t* block, float node_key, const Sea
                                  Scratch& scratch) const {
   scratch.counters.visited += FinalLinks::kDegree;
   const kernels::GraphKernels& kernels = space_->kernels();
-  const bool collect = options.filter.passing != nullptr;
+  const bool collect = CollectsWanted(options);
   const float threshold = scratch.pool.threshold();
   const float wanted_threshold = collect ? scratch.wanted.threshold() : threshold;
   std::array<PoolKey, SearchPool::kFreshMax> keys;
@@ -107,6 +107,16 @@ void SealedGraph::Start(const SearchOptions& options, size_t ef, Scratch& scratc
   scratch.pool.Truncate(std::max<size_t>(4, ef / 8));
 }
 
+double SealedGraph::PassingShare(const SearchOptions& options, const Scratch& scratch) {
+  const size_t size = std::min(scratch.pool.size(), scratch.stages.ef());
+  size_t passing = 0;
+  for (size_t i = 0; i < size; ++i) {
+    const LocalId id = IdOfKey(scratch.pool[i]);
+    passing += id < options.filter.end ? (options.filter.passing[id >> 6] >> (id & 63)) & 1 : 0;
+  }
+  return static_cast<double>(passing) / static_cast<double>(std::max<size_t>(size, 1));
+}
+
 float SealedGraph::SpreadOf(const Scratch& scratch) {
   const SearchPool& results = scratch.results;
   return results.size() == 0
@@ -121,11 +131,15 @@ Status SealedGraph::Walk(const SearchOptions& options, const StopRule* stop, siz
     scratch.visited.Mark(options.left_out);
   }
   scratch.stages.Start(stop, ef);
-  scratch.pool.Reset(scratch.stages.capacity());
+  const bool is_post_checked = options.filter.passing != nullptr && stop == nullptr && !CollectsWanted(options);
+  scratch.pool.Reset(is_post_checked ? scratch.stages.CapacityForPassing(options.passing_share)
+                                     : scratch.stages.capacity());
   Start(options, scratch.stages.ef(), scratch);
   LB_TRY(WalkStage(options, scratch));
-  if (scratch.stages.GoOn(SpreadOf(scratch))) {
-    scratch.pool.Widen(scratch.stages.capacity());
+  const bool goes_on = is_post_checked ? scratch.stages.GoOnForPassing(PassingShare(options, scratch))
+                                       : scratch.stages.GoOn(SpreadOf(scratch));
+  if (goes_on) {
+    scratch.pool.Widen(std::max(scratch.pool.capacity(), scratch.stages.capacity()));
     LB_TRY(WalkStage(options, scratch));
   }
   scratch.counters.ef = std::max<uint64_t>(scratch.counters.ef, scratch.stages.ef());
@@ -184,14 +198,14 @@ void SealedGraph::RefineWanted(const SearchOptions& options, Scratch& scratch) c
 
 // A pool may hold a row several times, as estimated from several neighbours: for a large k it has to be wider.
 Status SealedGraph::WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const {
-  const bool filtered = options.filter.passing != nullptr;
+  const bool collects = CollectsWanted(options);
   size_t ef = std::max<size_t>(options.ef, 2 * static_cast<size_t>(options.k));
   for (int round = 1;; ++round, ef *= 4) {
     scratch.results.Reset(RankedRowsFor(options.k, *space_));
-    scratch.wanted.Reset(filtered ? std::max<size_t>(kWantedMin, kWantedPerResult * options.k) : 1);
+    scratch.wanted.Reset(collects ? std::max<size_t>(kWantedMin, kWantedPerResult * options.k) : 1);
     const Status status = Walk(options, round == 1 ? options.stop : nullptr, ef, scratch);
     ef = std::max(ef, scratch.stages.ef());
-    if (status.ok() && filtered) {
+    if (status.ok() && collects) {
       RefineWanted(options, scratch);
     }
     scratch.visited.Clear();
@@ -244,9 +258,6 @@ Result<std::vector<Neighbor>> SealedGraph::Search(const TypedQuery& query, const
   Prepare(query, scratch);
   scratch.counters = {};
   scratch.expanded.clear();
-  scratch.results.Reset(RankedRowsFor(options.k, *space_));
-  scratch.wanted.Reset(options.filter.passing == nullptr ? 1
-                                                         : std::max<size_t>(kWantedMin, kWantedPerResult * options.k));
   LB_TRY(WalkUntilEnough(options, scratch));
   if (options.counters != nullptr) {
     options.counters->Add(scratch.counters);

@@ -74,6 +74,7 @@ struct SearchOptions {
   const StopRule* stop = nullptr;  // graph indexes: in the place of ef when given
   LocalId left_out = kNoRow;       // graph indexes: a row that is neither found nor walked through, as if never put
   RowFilter filter;
+  float passing_share = 1;  // of the rows, that filter.passing lets through: about; sealed graphs walk by it
   // Whether distances are those of the rows; otherwise they may be those of codes: right to about 1e-5 of the norms in
   // a sealed graph, to 1e-2 in a lean one.
   bool exact_distances = true;

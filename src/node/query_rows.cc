@@ -39,6 +39,14 @@ Result<ArrayPtr> IntegersOf(const arrow::RecordBatch& rows, const std::string& n
   return ColumnAs(rows, name, arrow::int64());
 }
 
+Result<ArrayPtr> FloatsOf(const arrow::RecordBatch& rows, const std::string& name) {
+  const ArrayPtr column = rows.GetColumnByName(name);
+  if (column != nullptr && !arrow::is_floating(column->type_id())) {
+    return InvalidArgument("column '" + name + "' must be a floating-point number, got " + column->type()->ToString());
+  }
+  return ColumnAs(rows, name, arrow::float64());
+}
+
 // The values of the list in one row, exactly.
 Result<QueryVector> VectorAt(const arrow::Array& lists, int64_t row) {
   ArrayPtr values;
@@ -95,6 +103,7 @@ Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows) {
   }
   LB_ASSIGN(const ArrayPtr ks, IntegersOf(rows, "k"));
   LB_ASSIGN(const ArrayPtr efs, IntegersOf(rows, "ef"));
+  LB_ASSIGN(const ArrayPtr recall_targets, FloatsOf(rows, "recall_target"));
   std::vector<SearchRequest> requests(static_cast<size_t>(rows.num_rows()));
   for (int64_t row = 0; row < rows.num_rows(); ++row) {
     SearchRequest& request = requests[static_cast<size_t>(row)];
@@ -105,6 +114,11 @@ Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows) {
     if (efs != nullptr) {
       const int64_t ef = static_cast<const arrow::Int64Array&>(*efs).Value(row);
       request.ef = ef <= 0 ? 0 : static_cast<uint32_t>(std::min<int64_t>(ef, UINT32_MAX));
+    }
+    const double target =
+        recall_targets == nullptr ? 0 : static_cast<const arrow::DoubleArray&>(*recall_targets).Value(row);
+    if (target != 0) {  // as an ef of 0: nothing was asked for
+      request.recall_target = target;
     }
     LB_ASSIGN(QueryVector query, VectorAt(*vectors, row));
     request.vectors.push_back(std::move(query));

@@ -13,7 +13,8 @@ class RecordBatch;
 namespace longbow::node {
 
 // Columns: `dataset` utf8 and `query_vector` (FixedSizeList or List of any numbers) required; `k` and `ef` integers of
-// any width, optional. INVALID_ARGUMENT, naming the column, for anything else, also for nulls.
+// any width and `recall_target` a float of any width, optional; an ef or target of 0 is none. INVALID_ARGUMENT, naming
+// the column, for anything else, also for nulls.
 Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows);
 
 }  // namespace longbow::node

@@ -217,6 +217,13 @@ def test_columns_of_any_type_in_exchange_search(raw, loaded, state):
     raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": pa.nulls(1, vector.type)})).expect(
         "INVALID_ARGUMENT", "query_vector"
     )
+    query = {"dataset": [loaded], "query_vector": vector}
+    for target in (pa.array([0.4]), pa.array([1.0]), pa.array([np.nan]), pa.array([1]), pa.array(["0.9"]), pa.nulls(1)):
+        raw.exchange_search(pa.record_batch({**query, "recall_target": target})).expect(
+            "INVALID_ARGUMENT", "recall_target"
+        )
+    both = pa.record_batch({**query, "ef": pa.array([64]), "recall_target": pa.array([0.9])})
+    raw.exchange_search(both).expect("INVALID_ARGUMENT", "exclude each other")
     nan = fc.vector_array(np.array([[1, np.nan, 2, 3]], np.float32))
     raw.exchange_search(pa.record_batch({"dataset": [loaded], "query_vector": nan})).expect(
         "INVALID_ARGUMENT", "query", "NaN"

@@ -129,16 +129,17 @@ def test_exchange_ingest_acks_may_be_read_late(client, dataset, rng):
     assert fc.row_count(client, dataset) == 1, "one id, put 300 times"
 
 
-def test_exchange_search(any_port_client, dataset, rng):
+@pytest.mark.parametrize("effort", [{"ef": pa.array([64], pa.int32())}, {"recall_target": pa.array([0.95])}, {}])
+def test_exchange_search(any_port_client, dataset, rng, effort):
     vectors = rng.random((200, 8), np.float32)
     fc.put(any_port_client, dataset, fc.vector_table(vectors))
     query = pa.record_batch(
         {
             "dataset": [dataset],
             "k": pa.array([5], pa.int32()),
-            "ef": pa.array([64], pa.int32()),
             "query_vector": fc.vector_array(vectors[7:8]),
         }
+        | effort
     )
     writer, reader = any_port_client.do_exchange(flight.FlightDescriptor.for_command(b"VectorSearch"))
     with writer:
