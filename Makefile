@@ -5,7 +5,7 @@ VENV := build/venv/bin
 export LC_ALL = C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap build test test-isa soak check lint fmt bench bench-index demo dist clean
+.PHONY: help bootstrap build test test-isa soak fuzz check lint fmt bench bench-index demo dist clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ test-isa: build-all ## Run the whole suite once for each instruction set of this
 soak: build-all ## Kill the server, its disk and its power for HOURS=1: crash loop, kill points, model test; prints counts and seeds
 	@tools/bootstrap test
 	@$(VENV)/python tools/soak --preset $(PRESET) $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## Fuzz every parser (x_fuzz.cc) for SECONDS=60 each, from and against tests/corpus, under AddressSanitizer and UBSan
+	@tools/bootstrap build
+	@cmake --preset fuzz >build/cmake-fuzz.log || { cat build/cmake-fuzz.log; exit 1; }
+	cmake --build build/fuzz --parallel $(JOBS) --target fuzzers
+	@tools/fuzz/run $(or $(SECONDS),60) $(SEED)
 
 check: ## What a change must pass: linters, then the suite under AddressSanitizer and UBSan
 	@tools/bootstrap build test dev
@@ -66,4 +72,4 @@ dist: build ## Make dist/longbow-<version>-linux-<arch>.tar.gz, which runs on a 
 	@$(VENV)/python tools/make_dist
 
 clean: ## Remove the builds, keep the venv
-	rm -rf build/dev build/release build/asan-ubsan build/tsan dist
+	rm -rf build/dev build/release build/asan-ubsan build/tsan build/fuzz dist

@@ -2,7 +2,7 @@
 #   x.cc          in the library, unless EXCLUDE names it
 #   x_test.cc     in <name>_test (GoogleTest), a ctest of that name
 #   x_bench.cc    in <name>_bench (Google Benchmark), built by `make bench`
-#   x_fuzz.cc     left to the fuzz preset
+#   x_fuzz.cc     LLVMFuzzerTestOneInput: x_fuzz with tools/fuzz/driver.cc, built by `make fuzz`
 function(longbow_folder name)
   cmake_parse_arguments(F "" "" "DEPS;TEST_DEPS;EXCLUDE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
@@ -25,6 +25,15 @@ function(longbow_folder name)
     target_link_libraries(${name}_test PRIVATE longbow_${name} ${F_TEST_DEPS} GTest::gtest_main)
     set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/test")
     add_test(NAME ${name} COMMAND ${name}_test)
+  endif()
+  if(LONGBOW_FUZZ)
+    foreach(fuzzer ${fuzzers})
+      get_filename_component(target "${fuzzer}" NAME_WE)
+      add_executable(${target} EXCLUDE_FROM_ALL "${fuzzer}" "${CMAKE_SOURCE_DIR}/tools/fuzz/driver.cc")
+      target_link_libraries(${target} PRIVATE longbow_${name})
+      set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+      add_dependencies(fuzzers ${target})
+    endforeach()
   endif()
   if(benches)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})

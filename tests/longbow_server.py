@@ -76,9 +76,7 @@ class LongbowServer:
         with open(self.log_path, "ab") as log:
             self.log_start = log.tell()
             environment = clean_environment() | ({"LONGBOW_KILL_AT": self.kill_at} if self.kill_at else {})
-            self.process = subprocess.Popen(
-                arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
-            )
+            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
 
     def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> LongbowServer:
         assert self.process is not None and self.process.stdout is not None

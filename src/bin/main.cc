@@ -12,6 +12,7 @@
 #include "cli/bench.h"
 #include "cli/doctor.h"
 #include "cli/estimate_command.h"
+#include "cli/fsck.h"
 #include "kernels/dispatch.h"
 
 namespace longbow::bin {
@@ -20,11 +21,12 @@ namespace {
 constexpr int kExitOk = 0;
 constexpr int kExitUsage = 2;  // nothing was started or created
 
-constexpr std::string_view kCommands[] = {"serve", "config", "doctor", "bench", "estimate", "version", "help"};
+constexpr std::string_view kCommands[] = {"serve", "config", "fsck", "doctor", "bench", "estimate", "version", "help"};
 constexpr char kHelp[] = R"(longbow: Arrow-native vector database
 
   longbow serve [options]    run a node until SIGTERM or SIGINT; prints one line when it is ready
   longbow config [options]   print the configuration that serve would run with, as TOML, and where each value comes from
+  longbow fsck DIR           check every byte of a data folder that no node uses, and repair it; --help tells more
   longbow doctor [DIR]       what of this machine, and of the disk under DIR, would hurt a node; --help tells more
   longbow bench index ...    recall, speed and memory of an index on .npy files; --help tells more
   longbow estimate ...       bytes and minutes that an index would take on this machine; --help tells more
@@ -69,12 +71,12 @@ bool AsksForHelp(std::span<const std::string> arguments) {
 int UnknownCommand(const std::string& command) {
   const std::string near = Nearest(command, kCommands);
   return Fail("unknown command '" + command + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") +
-              " (serve, config, doctor, bench, estimate, version or help)");
+              " (serve, config, fsck, doctor, bench, estimate, version or help)");
 }
 
 int Run(std::span<const std::string> arguments) {
   if (arguments.empty()) {
-    return Fail("which command? serve, config, doctor, bench, estimate, version or help");
+    return Fail("which command? serve, config, fsck, doctor, bench, estimate, version or help");
   }
   const std::string& command = arguments.front();
   arguments = arguments.subspan(1);
@@ -84,6 +86,9 @@ int Run(std::span<const std::string> arguments) {
   if (command == "version" || command == "--version") {
     Print(VersionLine() + "\n");
     return kExitOk;
+  }
+  if (command == "fsck") {
+    return cli::RunFsck(arguments);
   }
   if (command == "doctor") {
     return cli::RunDoctor(arguments);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/kill_point.h"
 #include "index/graph_image.h"
 #include "index/lean_graph.h"
 #include "index/sealed_graph.h"
@@ -40,9 +41,13 @@ Result<storage::NamedFile> WriteGraph(const DataFolder& folder, const std::strin
   const Slices pieces = ImageOf(graph);
   const std::string path = folder.PathOf(file);
   LB_ASSIGN(const std::unique_ptr<File> out, folder.fs.Open(path, OpenMode::kCreate));
+  LB_KILL_POINT("graph.created");
   LB_TRY(WritePieces(*out, pieces, keep_on));
+  LB_KILL_POINT("graph.written");
   LB_TRY(out->Sync());
+  LB_KILL_POINT("graph.synced");
   LB_TRY(folder.fs.SyncDirectory(std::filesystem::path(path).parent_path().string()));
+  LB_KILL_POINT("graph.named");
   return storage::NamedFile{
       file, {.size_bytes = TotalSize(pieces), .crc32c = index::ImageChecksum(pieces.front()).value_or(0)}};
 }

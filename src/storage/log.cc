@@ -273,30 +273,6 @@ class CommittingLog final : public Log {
   std::thread thread_ GUARDED_BY(join_mu_);
 };
 
-// The last LSN that was acknowledged before the program ended, as far as the log folder tells.
-Result<Lsn> ReadCommitMark(FileSystem& fs, const std::string& directory) {
-  const std::string path = CommitMarkPath(directory);
-  LB_ASSIGN(const bool exists, fs.Exists(path));
-  if (exists) {
-    LB_ASSIGN(const std::string bytes, ReadWholeFile(fs, path));
-    if (const std::optional<Lsn> lsn = DecodeCommitMarks(bytes)) {
-      return *lsn;
-    }
-    return DataLoss("commit mark '" + path +
-                    "' is damaged at offset 0: without it a damaged end of the log looks like a torn "
-                    "one; nothing was changed; restore the data folder from a snapshot, or ask for a repair by name");
-  }
-  LB_ASSIGN(const std::vector<std::string> names, fs.List(directory));
-  if (std::any_of(names.begin(), names.end(),
-                  [](const std::string& name) { return ParseLogFileName(name).has_value(); })) {
-    return DataLoss(
-        "commit mark '" + path +
-        "' is missing beside log files: without it a damaged end of the log looks like a "
-        "torn one; nothing was changed; restore the data folder from a snapshot, or ask for a repair by name");
-  }
-  return Lsn{0};
-}
-
 Status CreateDirectory(FileSystem& fs, const std::string& directory) {
   LB_TRY(fs.CreateDirectories(directory));
   // Even where it exists: the life that made it may have ended before this.

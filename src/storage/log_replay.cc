@@ -180,6 +180,31 @@ class Replayer {
 
 }  // namespace
 
+std::string CommitMarkPath(const std::string& directory) { return directory + "/COMMITTED"; }
+
+Result<Lsn> ReadCommitMark(FileSystem& fs, const std::string& directory) {
+  const std::string path = CommitMarkPath(directory);
+  LB_ASSIGN(const bool exists, fs.Exists(path));
+  if (exists) {
+    LB_ASSIGN(const std::string bytes, ReadWholeFile(fs, path));
+    if (const std::optional<Lsn> lsn = DecodeCommitMarks(bytes)) {
+      return *lsn;
+    }
+    return DataLoss("commit mark '" + path +
+                    "' is damaged at offset 0: without it a damaged end of the log looks like a torn "
+                    "one; nothing was changed; restore the data folder from a snapshot, or ask for a repair by name");
+  }
+  LB_ASSIGN(const std::vector<std::string> names, fs.List(directory));
+  if (std::any_of(names.begin(), names.end(),
+                  [](const std::string& name) { return ParseLogFileName(name).has_value(); })) {
+    return DataLoss(
+        "commit mark '" + path +
+        "' is missing beside log files: without it a damaged end of the log looks like a "
+        "torn one; nothing was changed; restore the data folder from a snapshot, or ask for a repair by name");
+  }
+  return Lsn{0};
+}
+
 Result<LogContents> ReplayLog(FileSystem& fs, const LogReplayOptions& options,
                               const std::function<Status(const LogRecord&)>& replay) {
   return Replayer(fs, options, replay).Run();

@@ -43,4 +43,10 @@ struct LogReplayOptions {
 Result<LogContents> ReplayLog(FileSystem& fs, const LogReplayOptions& options,
                               const std::function<Status(const LogRecord&)>& replay);
 
+// `<directory>/COMMITTED`.
+std::string CommitMarkPath(const std::string& directory);
+// The last LSN that was acknowledged before the program ended, as far as the log folder tells; 0 in a folder without a
+// log. DATA_LOSS if the mark is damaged, or missing beside log files.
+Result<Lsn> ReadCommitMark(FileSystem& fs, const std::string& directory);
+
 }  // namespace longbow::storage

@@ -74,8 +74,6 @@ class Gatherer {
 
 }  // namespace
 
-std::string CommitMarkPath(const std::string& directory) { return directory + "/COMMITTED"; }
-
 Result<std::unique_ptr<LogWriter>> LogWriter::Create(FileSystem& fs, std::string directory, const LogOptions& options,
                                                      LogContents contents, Lsn next_lsn, uint64_t seed) {
   std::unique_ptr<LogWriter> writer(new LogWriter(fs, std::move(directory), options, seed));

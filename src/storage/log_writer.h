@@ -91,7 +91,4 @@ class LogWriter {
   std::vector<LogFileEntry> files_ GUARDED_BY(mu_);  // by LSN; the last is file_
 };
 
-// `<directory>/COMMITTED`.
-std::string CommitMarkPath(const std::string& directory);
-
 }  // namespace longbow::storage

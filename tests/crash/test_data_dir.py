@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 
 import flight_calls as fc
 import numpy as np
@@ -11,8 +12,8 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pyarrow.parquet as parquet
 import pytest
-from data_folder import check_rows, crc32c, files, fingerprint, flip, overwrite, used_size, vectors
-from longbow_server import StartFailed, wait_until
+from data_folder import EXPECTED_IDS, check_rows, crc32c, files, fingerprint, flip, overwrite, used_size, vectors
+from longbow_server import StartFailed, binary, clean_environment, wait_until
 
 
 def test_restart_without_damage(stopped):
@@ -351,3 +352,75 @@ def test_path_that_is_no_folder_is_refused(make_server, tmp_path):
 def test_copied_folder_is_a_backup(stopped, make_server, tmp_path):
     shutil.copytree(stopped.data_dir, tmp_path / "copy")
     check_rows(make_server(tmp_path / "copy"))
+
+
+# --- longbow fsck ---
+
+
+def fsck(server, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(binary()), "fsck", str(server.data_dir), *options],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=60,
+    )
+
+
+def test_fsck_of_a_sound_folder_changes_nothing(stopped):
+    before = fingerprint(stopped.data_dir)
+    done = fsck(stopped)
+    assert done.returncode == 0 and done.stdout.endswith("sound\n"), done
+    assert "1 collections, 699 rows" in done.stdout
+    for path in files(stopped.data_dir, "segment"):
+        assert str(path.relative_to(stopped.data_dir)) in done.stdout
+    assert fingerprint(stopped.data_dir) == before
+    stopped.start()
+    busy = fsck(stopped)
+    assert busy.returncode == 2 and "in use" in busy.stderr
+    check_rows(stopped)
+
+
+def test_fsck_names_what_is_damaged(stopped):
+    for kind, code in (("segment", None), ("manifest", 3)):
+        for path in files(stopped.data_dir, kind):
+            flip(path, path.stat().st_size // 2)
+            before = fingerprint(stopped.data_dir)
+            done = fsck(stopped, "--quiet")
+            assert done.returncode in ((code,) if code else (1, 3)), (path, done)
+            assert path.name in done.stdout, done
+            assert fingerprint(stopped.data_dir) == before
+            flip(path, path.stat().st_size // 2)
+    assert fsck(stopped).returncode == 0
+
+
+def test_fsck_repairs_a_torn_tail_and_asks_before_a_loss(stopped):
+    log = files(stopped.data_dir, "log")[-1]
+    overwrite(log, used_size(log), b"a write that was cut off")
+    done = fsck(stopped)
+    assert done.returncode == 1 and "never acknowledged" in done.stdout, done
+    done = fsck(stopped, "--repair")
+    assert done.returncode == 0 and "repaired" in done.stdout, done
+    assert fsck(stopped).returncode == 0
+    flip(log, used_size(log) - 9)
+    done = fsck(stopped, "--repair")
+    assert done.returncode == 3 and "--accept-loss" in done.stdout, done
+    stopped.refuse_to_start()
+    done = fsck(stopped, "--repair", "--accept-loss")
+    assert done.returncode == 0 and "repaired" in done.stdout, done
+    stopped.start()
+    with flight.connect(stopped.data_uri) as client:
+        assert fc.scan_ids(client, "d") == EXPECTED_IDS[:-5], "the last put, and nothing else, was given up"
+
+
+def test_fsck_command_line(tmp_path):
+    for arguments, message in (
+        (["fsck"], "which folder"),
+        (["fsck", "a", "b"], "one folder"),
+        (["fsck", str(tmp_path)], "not a data folder"),
+        (["fsck", str(tmp_path), "--accept-loss"], "--repair"),
+        (["fsck", str(tmp_path), "--repiar"], "repair"),
+    ):
+        done = subprocess.run([str(binary()), *arguments], capture_output=True, text=True, env=clean_environment())
+        assert done.returncode == 2 and message in done.stderr, (arguments, done)
+    assert not list(tmp_path.iterdir())
