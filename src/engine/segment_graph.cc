@@ -139,6 +139,9 @@ SegmentGraph::Due SegmentGraph::FindDueLocked(uint32_t published) {
   if (IsShare(dead - std::min(dead, dead_unlinked_), kDeadSharePercent, indexed)) {
     return Due::kUnlink;
   }
+  if (active_->codes().space().product_constant() > 0) {
+    return Due::kNothing;  // neighbours are far from each other: codes relative to them, and 32 of them, say too little
+  }
   if (indexed == rows_->capacity()) {
     return Due::kSeal;
   }

@@ -9,6 +9,7 @@ namespace {
 
 constexpr size_t kSampleRowsMax = 4096;
 constexpr double kNormSpreadMin = 0.02;  // below it norms count as equal: the added coordinate would be noise
+constexpr double kNormSpreadMax = 0.2;   // above it few, long rows are the answer to most queries
 
 uint64_t NextRandom(uint64_t* state) {  // splitmix64: the signs must be the same on every machine
   *state += 0x9e3779b97f4a7c15u;
@@ -51,8 +52,12 @@ std::vector<LocalId> OrdinaryRows(const VectorRows& rows, const std::vector<Loca
   return ordinary.empty() ? sample : ordinary;
 }
 
-// The largest squared norm of rows for inner product; 0 if all are as long.
-float NormToReach(const VectorRows& rows, const std::vector<LocalId>& sample) {
+struct Norms {
+  float max_squared = 0;
+  double spread = 0;  // standard deviation / mean
+};
+
+Norms NormsOf(const VectorRows& rows, const std::vector<LocalId>& sample) {
   double sum = 0;
   double squares = 0;
   double largest = 0;
@@ -67,18 +72,19 @@ float NormToReach(const VectorRows& rows, const std::vector<LocalId>& sample) {
   const double count = static_cast<double>(sample.size());
   const double mean = sum / count;
   const double variance = std::max(0.0, squares / count - mean * mean);
-  return variance > kNormSpreadMin * kNormSpreadMin * mean * mean ? static_cast<float>(largest) : 0.0f;
+  return {static_cast<float>(largest), mean > 0 ? std::sqrt(variance) / mean : 0.0};
 }
 
 }  // namespace
 
-CodeSpace::CodeSpace(const VectorRows& rows, float norm_max_squared)
+CodeSpace::CodeSpace(const VectorRows& rows, RowShape shape, float norm_max_squared)
     : metric_(rows.metric()),
       kernels_(&kernels::GraphKernelsOf(rows.kernels().isa)),
       distances_(&rows.kernels()),
       row_dimension_(static_cast<size_t>(rows.dimension()) * (IsBitMetric(rows.metric()) ? 8 : 1)),
+      shape_(shape),
       norm_max_squared_(norm_max_squared) {
-  const size_t coordinates = row_dimension_ + (norm_max_squared_ > 0 ? 1 : 0);
+  const size_t coordinates = row_dimension_ + (shape_ == RowShape::kAddedCoordinate ? 1 : 0);
   dimension_ = (coordinates + 15) / 16 * 16;
   block_ = 16;
   while (block_ * 2 <= dimension_) {
@@ -88,8 +94,15 @@ CodeSpace::CodeSpace(const VectorRows& rows, float norm_max_squared)
 
 std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalId begin, LocalId end) {
   const std::vector<LocalId> sample = OrdinaryRows(rows, SampleOf(begin, end));
-  const bool wants_norms = rows.metric() == Metric::kInnerProduct;
-  const std::shared_ptr<CodeSpace> space(new CodeSpace(rows, wants_norms ? NormToReach(rows, sample) : 0.0f));
+  Norms norms;
+  if (rows.metric() == Metric::kInnerProduct) {
+    norms = NormsOf(rows, sample);
+  }
+  const RowShape shape = norms.spread > kNormSpreadMax   ? RowShape::kProducts
+                         : norms.spread > kNormSpreadMin ? RowShape::kAddedCoordinate
+                                                         : RowShape::kAsTheyAre;
+  const float longest = shape == RowShape::kAsTheyAre ? 0.0f : norms.max_squared;
+  const std::shared_ptr<CodeSpace> space(new CodeSpace(rows, shape, longest));
   uint64_t random = 20240917;
   space->signs_.resize(3 * space->dimension_);
   for (float& sign : space->signs_) {
@@ -100,7 +113,7 @@ std::shared_ptr<const CodeSpace> CodeSpace::Learn(const VectorRows& rows, LocalI
 }
 
 void CodeSpace::Save(ImageWriter& image) const {
-  std::vector<float> values{norm_max_squared_};
+  std::vector<float> values{shape_ == RowShape::kProducts ? -norm_max_squared_ : norm_max_squared_};
   values.insert(values.end(), centre_.begin(), centre_.end());
   values.insert(values.end(), signs_.begin(), signs_.end());
   image.AddCopy(ImageSection::kSpace, values.data(), values.size() * sizeof(float));
@@ -114,10 +127,13 @@ Result<std::shared_ptr<const CodeSpace>> CodeSpace::Open(const ImageReader& imag
   std::vector<float> values(bytes.size() / sizeof(float));
   std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
   const bool usable = std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-  if (!usable || values[0] < 0 || (values[0] > 0 && rows.metric() != Metric::kInnerProduct)) {
+  if (!usable || (values[0] != 0 && rows.metric() != Metric::kInnerProduct)) {
     return BadGraphImage("its space holds impossible numbers");
   }
-  const std::shared_ptr<CodeSpace> space(new CodeSpace(rows, values[0]));
+  const RowShape shape = values[0] < 0   ? RowShape::kProducts
+                         : values[0] > 0 ? RowShape::kAddedCoordinate
+                                         : RowShape::kAsTheyAre;
+  const std::shared_ptr<CodeSpace> space(new CodeSpace(rows, shape, std::abs(values[0])));
   if (bytes.size() != (1 + 4 * space->dimension_) * sizeof(float)) {
     return BadGraphImage("its space has another dimension than its rows");
   }
@@ -137,7 +153,7 @@ void CodeSpace::LearnCentre(const VectorRows& rows, const std::vector<LocalId>& 
     }
   }
   centre_.resize(dimension_);
-  for (size_t i = 0; i < dimension_; ++i) {
+  for (size_t i = 0; i < dimension_ && shape_ != RowShape::kProducts; ++i) {
     centre_[i] = static_cast<float>(sum[i] / static_cast<double>(sample.size()));
   }
 }
@@ -167,7 +183,7 @@ float CodeSpace::Shape(const float* values, float* out) const {
   const bool divide = metric_ == Metric::kCosine || metric_ == Metric::kJaccard;
   float factor = 1;
   float squared = 0;
-  if (divide || norm_max_squared_ > 0) {
+  if (divide || shape_ == RowShape::kAddedCoordinate) {
     squared = SquaredNorm(values, row_dimension_);
   }
   if (divide) {
@@ -178,7 +194,7 @@ float CodeSpace::Shape(const float* values, float* out) const {
     out[i] = factor * values[i];
   }
   std::fill(out + row_dimension_, out + dimension_, 0.0f);
-  if (norm_max_squared_ > 0) {
+  if (shape_ == RowShape::kAddedCoordinate) {
     // A row longer than all that were looked at keeps its own norm: keys are right all the same.
     out[row_dimension_] = std::sqrt(std::max(0.0f, norm_max_squared_ - squared));
   }

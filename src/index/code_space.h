@@ -19,12 +19,15 @@ namespace longbow::index {
 //   cosine         rows and queries divided by their norm, then the same; distance = key / 2
 //   hamming        bits as coordinates of 0 and 1: key = |q - x|^2 is the number of bits that differ
 //   jaccard        the same, divided by the norm: near in angle is near in overlap, and the last ranking is exact
-//   inner product  key = -2 <q, x>; where norms differ, rows get one more coordinate that gives all of them the same
-//                  norm (Bachrach et al., RecSys 2014), so that edges between rows mean something for such queries
+//   inner product  key = -2 <q, x>; where norms differ a little, rows get one more coordinate that gives all of them
+//   the
+//                  same norm (Bachrach et al., RecSys 2014), so that edges between rows mean something for such
+//                  queries; where they differ much, edges go by the inner product itself (ip-NSW, Morozov & Babenko,
+//                  NeurIPS 2018)
 //
-// then subtracts the centre of the rows (not from queries of inner products, whose order a shift does not change) and
-// rotates by random signs and Hadamard transforms, after which coordinates are alike and 8 bits, or 1, hold them well
-// (RaBitQ, Gao & Long, SIGMOD 2024). Constant once learned; thread safe.
+// then subtracts the centre of the rows (not where edges go by products, nor from queries of inner products, whose
+// order a shift does not change) and rotates by random signs and Hadamard transforms, after which coordinates are alike
+// and 8 bits, or 1, hold them well (RaBitQ, Gao & Long, SIGMOD 2024). Constant once learned; thread safe.
 class CodeSpace {
  public:
   // From rows [begin, end), not empty, of which at most 4,096 are looked at.
@@ -53,12 +56,15 @@ class CodeSpace {
   // How many times more candidates than usual a search should rank exactly: where few coordinates leave many rows
   // within the rounding of 8 bits, and where codes rank rows not quite as the metric does.
   size_t rank_factor() const { return metric_ == Metric::kJaccard || row_dimension_ <= 16 ? 4 : 1; }
+  // Above 0: rows are as far from each other as this less twice their inner product. 0: squared distance.
+  float product_constant() const { return shape_ == RowShape::kProducts ? 2 * norm_max_squared_ : 0.0f; }
   // Whether a row's term is its squared norm; otherwise it is 0.
   bool term_is_norm() const { return metric_ != Metric::kInnerProduct; }
 
  private:
-  // With an added coordinate if norm_max_squared is above 0.
-  CodeSpace(const VectorRows& rows, float norm_max_squared);
+  enum class RowShape { kAsTheyAre, kAddedCoordinate, kProducts };
+
+  CodeSpace(const VectorRows& rows, RowShape shape, float norm_max_squared);
   void LearnCentre(const VectorRows& rows, const std::vector<LocalId>& sample);
   // The row as float32, or its bits, each a coordinate. out: [dimension_]; returns where the values are: out, or the
   // row.
@@ -76,8 +82,9 @@ class CodeSpace {
   const kernels::Kernels* distances_ = nullptr;
   size_t row_dimension_ = 0;  // coordinates of a row: its elements, or their bits
   size_t dimension_ = 0;
-  size_t block_ = 0;            // largest power of two within dimension_
-  float norm_max_squared_ = 0;  // inner product with an added coordinate, else 0
+  size_t block_ = 0;  // largest power of two within dimension_
+  RowShape shape_ = RowShape::kAsTheyAre;
+  float norm_max_squared_ = 0;  // 0 for rows as they are
   std::vector<float> centre_;   // [dimension_]
   std::vector<float> signs_;    // [3, dimension_]
 };

@@ -15,7 +15,7 @@ namespace longbow::index {
 enum class ImageKind : uint32_t { kSealed = 1, kLean = 2 };
 
 enum class ImageSection : uint32_t {
-  kSpace = 1,  // float32: largest squared norm, or 0; centre [dimension]; signs [3, dimension]
+  kSpace = 1,  // float32: largest squared norm, negative or 0; centre [dimension]; signs [3, dimension]
   kLayout = 2,
   kProjection = 3,
   kBlocks = 4,

@@ -28,11 +28,20 @@ void KeysOf(const CodeArray& codes, const KeyProbe& probe, const LocalId* ids, s
 }
 
 void RowProbe::Aim(const RowCodes& codes, LocalId id) {
+  AimSquared(codes, id);
+  if (codes.space().product_constant() > 0) {
+    probe_.constant = codes.space().product_constant();
+    probe_.term_is_norm = false;
+  }
+}
+
+void RowProbe::AimSquared(const RowCodes& codes, LocalId id) {
   row_.resize(codes.dimension());
   probe_.offset_sum = codes.space().kernels().row_as_query(codes.row(id), codes.dimension(), row_.data());
   probe_.row = row_.data();
   probe_.factor = -2.0f * codes.scale(id);
   probe_.constant = codes.squared_norm(id);
+  probe_.term_is_norm = true;
 }
 
 }  // namespace longbow::index

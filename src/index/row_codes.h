@@ -88,10 +88,13 @@ inline void KeysOf(const RowCodes& codes, const KeyProbe& probe, const LocalId* 
   KeysOf(codes.array(), probe, ids, n, dots, out);
 }
 
-// A row in the place of a query: squared distances in the space from it. Used by one thread; reusable.
+// A row in the place of a query. Used by one thread; reusable.
 class RowProbe {
  public:
+  // For what edges go by: squared distance in the space, or CodeSpace::product_constant() - 2 <a, b>.
   void Aim(const RowCodes& codes, LocalId id);
+  // For squared distances.
+  void AimSquared(const RowCodes& codes, LocalId id);
   const KeyProbe& probe() const { return probe_; }
 
  private:

@@ -68,7 +68,7 @@ class BlockWriter {
   // block: zeros. ids: [32].
   void Write(LocalId id, const LocalId* ids, uint8_t* block) {
     code_rows_.Read(id, centre_.data());
-    probe_.Aim(codes_, id);
+    probe_.AimSquared(codes_, id);
     std::array<float, FinalLinks::kDegree> squared;
     std::array<int32_t, FinalLinks::kDegree> dots;
     KeysOf(codes_, probe_.probe(), ids, FinalLinks::kDegree, dots.data(), squared.data());

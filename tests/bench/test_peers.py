@@ -35,7 +35,7 @@ def test_a_contestant_builds_waits_and_reports(tmp_path):
     it.run_once(30, last=False)
     it.run_once(30, last=True)
     it.close()
-    assert it.failure == "" and it.report() == {"system": "good"}
+    assert it.failure == "" and it.report() == {"system": "it"}
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_tables_say_where_we_lose_and_who_failed():
         made_report("faster", 2.0, 1.0),
         made_report("slower", 0.5, 3.0),
     ]
-    text = "\n".join(tables.lines(reports, {"broken": "cannot be installed"}))
+    text = "\n".join(tables.lines(reports, {"broken": "cannot be installed"}, 1.5))
     assert "broken" in text and "FAILED: cannot be installed" in text
     assert "faster is 2.00 x as fast at recall 0.9" in text
     assert "faster builds in 0.50 x our CPU time" in text
     losses = text[text.index("where longbow-active loses") :]
     assert "slower" not in losses
-    won = "\n".join(tables.lines([made_report("longbow-active", 9.0, 0.1), reports[2]], {}))
+    won = "\n".join(tables.lines([made_report("longbow-active", 9.0, 0.1), reports[2]], {}, 1.5))
     assert "loses: nowhere in this run" in won
 
 
