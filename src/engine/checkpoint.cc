@@ -277,21 +277,27 @@ Result<storage::SegmentEntry> Checkpoints::WriteSegment(const StateCut::Part& pa
   return entry;
 }
 
+std::shared_ptr<const storage::Manifest> Checkpoints::Pin() {
+  std::erase_if(pinned_, [](const auto& pin) { return pin.expired(); });
+  auto manifest = std::make_shared<const storage::Manifest>(manifest_);
+  pinned_.push_back(manifest);
+  return manifest;
+}
+
 Status Checkpoints::RemoveUnnamedFiles() {
   std::set<std::string> named;
   std::set<std::string> folders;
   const auto keep = [&](const storage::NamedFile& file) { named.insert(file.file); };
-  for (const storage::CollectionEntry& entry : manifest_.collections) {
-    folders.insert(std::to_string(entry.shard.value));
-    keep(entry.deleted);
-    for (const storage::SegmentEntry& segment : entry.segments) {
-      keep(segment.ordinals);
-      keep(segment.graph);
-      for (const storage::PartEntry& part : segment.parts) {
-        keep(part.parquet);
-        keep(part.vectors);
-        keep(part.columns);
-      }
+  const auto keep_all = [&](const storage::Manifest& manifest) {
+    for (const storage::CollectionEntry& entry : manifest.collections) {
+      folders.insert(std::to_string(entry.shard.value));
+    }
+    storage::ForEachFile(manifest, [&](const auto&, const storage::NamedFile& file, auto, auto) { keep(file); });
+  };
+  keep_all(manifest_);
+  for (const std::weak_ptr<const storage::Manifest>& pin : pinned_) {
+    if (const auto manifest = pin.lock()) {
+      keep_all(*manifest);
     }
   }
   for (const auto& [key, graph] : graphs_) {

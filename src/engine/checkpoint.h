@@ -63,9 +63,13 @@ class Checkpoints {
   void NoteGraph(const SegmentKey& segment, uint32_t rows);
   void ForgetGraph(const SegmentKey& segment);
 
-  // Removes files that the manifest does not name: an interrupted checkpoint's, replaced ones, those of dropped
-  // collections. Only once manifest and log are known to fit together: until then an unnamed file may be all there is.
+  // Removes files that neither the manifest nor a pinned one names: an interrupted checkpoint's, replaced ones, those
+  // of dropped collections. Only once manifest and log are known to fit together: until then an unnamed file may be all
+  // there is.
   Status RemoveUnnamedFiles();
+
+  // The last checkpoint, whose files stay until it is let go and another checkpoint is written, whatever replaces them.
+  std::shared_ptr<const storage::Manifest> Pin();
 
   const storage::Manifest& manifest() const { return manifest_; }
   const DataFolder& folder() const { return folder_; }
@@ -92,6 +96,7 @@ class Checkpoints {
   std::map<SegmentKey, WrittenGraph> graphs_;  // that no manifest names yet
   std::map<SegmentKey, uint32_t> graph_rows_;  // of those that one does
   std::set<std::pair<SegmentKey, size_t>> marked_parts_;
+  std::vector<std::weak_ptr<const storage::Manifest>> pinned_;
 };
 
 }  // namespace longbow::engine

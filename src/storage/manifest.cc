@@ -1,11 +1,9 @@
 #include "storage/manifest.h"
 
-#include <arrow/result.h>
 #include <arrow/util/base64.h>
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <limits>
@@ -14,17 +12,18 @@
 
 #include "base/crc32c.h"
 #include "base/kill_point.h"
+#include "storage/json_fields.h"
+#include "storage/sealed_json.h"
 
 namespace longbow::storage {
 namespace {
 
-using Json = nlohmann::json;
+using Fields = JsonFields;
 
 static_assert(std::endian::native == std::endian::little, "words are written as they lie in memory");
 
-constexpr uint32_t kVersion = 2;
-constexpr std::string_view kMagic = "LONGBOW-MANIFEST";
-constexpr const char* kAdvice = "nothing was changed; restore the data folder from a snapshot";
+constexpr char kAdvice[] = "nothing was changed; restore the data folder from a snapshot";
+constexpr SealedKind kKind{.magic = "LONGBOW-MANIFEST", .version = 2, .what = "manifest", .advice = kAdvice};
 
 std::string ManifestPath(const std::string& data_dir) { return data_dir + "/MANIFEST"; }
 
@@ -32,14 +31,6 @@ std::string Hex(uint32_t number) {
   char text[9];
   std::snprintf(text, sizeof(text), "%08x", number);
   return text;
-}
-
-// The first line, "LONGBOW-MANIFEST <version> <bytes of JSON> <CRC32C of the line so far and the JSON>". Its form is
-// the same in every version, so that any program can tell a newer manifest from a damaged one.
-std::string HeaderLine(uint64_t version, std::string_view json) {
-  std::string line = std::string(kMagic) + " " + std::to_string(version) + " " + std::to_string(json.size()) + " ";
-  const uint32_t crc = Crc32c(Crc32c(0, line.data(), line.size()), json.data(), json.size());
-  return line + Hex(crc) + "\n";
 }
 
 // ---- Writing -------------------------------------------------------------------------------------------------------
@@ -90,108 +81,6 @@ Json ToJson(const Manifest& manifest) {
 }
 
 // ---- Reading -------------------------------------------------------------------------------------------------------
-
-// What a JSON object has, each field taken once. Errors name the field; the caller adds the file.
-class Fields {
- public:
-  static Result<Fields> Of(const Json& json, std::string where) {
-    if (!json.is_object()) {
-      return DataLoss(where + " is no object");
-    }
-    return Fields(json, std::move(where));
-  }
-
-  template <typename Int>
-  Status Number(const char* name, Int* out) {
-    LB_ASSIGN(const Json* value, Take(name));
-    if (!value->is_number_unsigned() || value->get<uint64_t>() > std::numeric_limits<Int>::max()) {
-      return Wrong(name, "no number of its size");
-    }
-    *out = value->get<Int>();
-    return {};
-  }
-
-  Status Text(const char* name, std::string* out) {
-    LB_ASSIGN(const Json* value, Take(name));
-    if (!value->is_string()) {
-      return Wrong(name, "no text");
-    }
-    *out = value->get<std::string>();
-    return {};
-  }
-
-  Status Base64(const char* name, std::string* out) {
-    std::string encoded;
-    LB_TRY(Text(name, &encoded));
-    arrow::Result<std::string> decoded = arrow::util::base64_decode(encoded);
-    if (!decoded.ok()) {
-      return Wrong(name, "no base64");
-    }
-    *out = std::move(decoded).ValueUnsafe();
-    return {};
-  }
-
-  Status Digest(const char* name, FileDigest* out) {
-    LB_ASSIGN(const Json* value, Take(name));
-    LB_ASSIGN(Fields fields, Of(*value, where_ + "." + name));
-    LB_TRY(fields.Number("size_bytes", &out->size_bytes));
-    LB_TRY(fields.Number("crc32c", &out->crc32c));
-    return fields.End();
-  }
-
-  // null: none.
-  Status OptionalFile(const char* name, NamedFile* out) {
-    LB_ASSIGN(const Json* value, Take(name));
-    if (value->is_null()) {
-      return {};
-    }
-    LB_ASSIGN(Fields fields, Of(*value, where_ + "." + name));
-    LB_TRY(fields.Text("file", &out->file));
-    LB_TRY(fields.Digest("digest", &out->digest));
-    return out->any() ? fields.End() : Wrong(name, "a file without a name");
-  }
-
-  // Calls `read(element, where)` for each element of an array.
-  template <typename Read>
-  Status Array(const char* name, Read read) {
-    LB_ASSIGN(const Json* value, Take(name));
-    if (!value->is_array()) {
-      return Wrong(name, "no array");
-    }
-    for (size_t i = 0; i < value->size(); ++i) {
-      LB_TRY(read((*value)[i], where_ + "." + name + "[" + std::to_string(i) + "]"));
-    }
-    return {};
-  }
-
-  // Nothing but what was taken may be there: a field we do not know may change the meaning of those we do.
-  Status End() const {
-    for (const auto& [name, value] : json_->items()) {
-      if (taken_.count(name) == 0) {
-        return DataLoss(where_ + " has an unknown field '" + name + "'");
-      }
-    }
-    return {};
-  }
-
- private:
-  Fields(const Json& json, std::string where) : json_(&json), where_(std::move(where)) {}
-
-  Result<const Json*> Take(const char* name) {
-    taken_.insert(name);
-    const auto found = json_->find(name);
-    if (found == json_->end()) {
-      return DataLoss(where_ + " has no field '" + name + "'");
-    }
-    return &*found;
-  }
-
-  Status Wrong(const char* name, const char* what) const { return DataLoss(where_ + "." + name + " is " + what); }
-
-  const Json* json_;
-  std::string where_;
-  std::set<std::string> taken_;
-};
 
 Result<PartEntry> ReadPart(const Json& json, const std::string& where) {
   PartEntry part;
@@ -345,49 +234,6 @@ std::string Inconsistency(const Manifest& manifest) {
   return {};
 }
 
-Status Damaged(const std::string& path, size_t offset, const std::string& reason) {
-  return DataLoss("manifest '" + path + "' is damaged at offset " + std::to_string(offset) + ": " + reason + "; " +
-                  kAdvice);
-}
-
-// The version that a header line claims; 0 if it is none.
-uint64_t ClaimedVersion(std::string_view content) {
-  uint64_t version = 0;
-  if (content.starts_with(kMagic) && content.size() > kMagic.size()) {
-    const char* begin = content.data() + kMagic.size() + 1;
-    std::from_chars(begin, content.data() + content.size(), version);
-  }
-  return version;
-}
-
-Result<Manifest> ParseManifest(const std::string& path, const std::string& content) {
-  const size_t line_end = content.find('\n');
-  if (line_end == std::string::npos) {
-    return Damaged(path, 0, "no first line");
-  }
-  const std::string_view json = std::string_view(content).substr(line_end + 1);
-  const uint64_t version = ClaimedVersion(content);
-  // The line is compared as a whole with what it must be, so that no byte of it can be another and mean the same.
-  if (std::string_view(content).substr(0, line_end + 1) != HeaderLine(version, json)) {
-    return Damaged(path, 0, "length or checksum do not fit the content");
-  }
-  if (version != kVersion) {
-    return FailedPrecondition("manifest '" + path + "' has format " + std::to_string(version) +
-                              " at offset 0, this program knows format " + std::to_string(kVersion) +
-                              ": start the version that wrote it");
-  }
-  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) {
-    return Damaged(path, line_end + 1, "no JSON");
-  }
-  Result<Manifest> manifest = ReadJson(parsed);
-  const std::string reason = manifest.ok() ? Inconsistency(*manifest) : std::string(manifest.status().message());
-  if (!reason.empty()) {
-    return Damaged(path, line_end + 1, reason);
-  }
-  return manifest;
-}
-
 }  // namespace
 
 uint64_t SegmentEntry::rows() const {
@@ -406,6 +252,43 @@ uint64_t CollectionEntry::rows() const {
   return rows;
 }
 
+void ForEachFile(const Manifest& manifest, const FileVisitor& visit) {
+  for (const CollectionEntry& collection : manifest.collections) {
+    for (const SegmentEntry& segment : collection.segments) {
+      for (const PartEntry& part : segment.parts) {
+        visit(collection, part.parquet, FileRole::kParquet, part.rows);
+        visit(collection, part.vectors, FileRole::kVectors, part.rows);
+        visit(collection, part.columns, FileRole::kColumns, part.rows);
+      }
+      visit(collection, segment.ordinals, FileRole::kOrdinals, segment.rows());
+      visit(collection, segment.graph, FileRole::kGraph, segment.rows());
+    }
+    visit(collection, collection.deleted, FileRole::kDeleted, collection.rows());
+  }
+}
+
+Result<Manifest> DecodeManifest(const std::string& path, std::string_view content) {
+  try {
+    LB_ASSIGN(const Json json, OpenSealedJson(kKind, path, content));
+    Result<Manifest> manifest = ReadJson(json);
+    const std::string reason = manifest.ok() ? Inconsistency(*manifest) : std::string(manifest.status().message());
+    return reason.empty() ? std::move(manifest) : DamagedJson(kKind, path, OffsetOfJson(content), reason);
+  } catch (const Json::exception& error) {
+    return DamagedJson(kKind, path, 0, error.what());
+  }
+}
+
+Result<std::string> EncodeManifest(const std::string& path, const Manifest& manifest) {
+  if (const std::string reason = Inconsistency(manifest); !reason.empty()) {
+    return Internal("manifest '" + path + "' is not written: " + reason);
+  }
+  try {
+    return SealJson(kKind, ToJson(manifest).dump(1) + "\n");
+  } catch (const Json::exception& error) {  // a name that is no UTF-8
+    return InvalidArgument("manifest '" + path + "' is not written: " + error.what());
+  }
+}
+
 Result<std::optional<Manifest>> ReadManifest(FileSystem& fs, const std::string& data_dir) {
   const std::string path = ManifestPath(data_dir);
   LB_ASSIGN(const bool exists, fs.Exists(path));
@@ -413,29 +296,17 @@ Result<std::optional<Manifest>> ReadManifest(FileSystem& fs, const std::string& 
     return std::optional<Manifest>();
   }
   LB_ASSIGN(const std::string content, ReadWholeFile(fs, path));
-  try {
-    LB_ASSIGN(Manifest manifest, ParseManifest(path, content));
-    return std::optional<Manifest>(std::move(manifest));
-  } catch (const Json::exception& error) {
-    return Damaged(path, 0, error.what());
-  }
+  LB_ASSIGN(Manifest manifest, DecodeManifest(path, content));
+  return std::optional<Manifest>(std::move(manifest));
 }
 
 Status WriteManifest(FileSystem& fs, const std::string& data_dir, const Manifest& manifest) {
   const std::string path = ManifestPath(data_dir);
-  if (const std::string reason = Inconsistency(manifest); !reason.empty()) {
-    return Internal("manifest '" + path + "' is not written: " + reason);
-  }
-  std::string json;
-  try {
-    json = ToJson(manifest).dump(1) + "\n";
-  } catch (const Json::exception& error) {  // a name that is no UTF-8
-    return InvalidArgument("manifest '" + path + "' is not written: " + error.what());
-  }
+  LB_ASSIGN(const std::string content, EncodeManifest(path, manifest));
   // The names of the folders that it names files in must not be younger on the disk than itself.
   LB_TRY(fs.SyncDirectory(data_dir));
   LB_KILL_POINT("manifest.begin");
-  LB_TRY(WriteWholeFile(fs, path, HeaderLine(kVersion, json) + json));
+  LB_TRY(WriteWholeFile(fs, path, content));
   LB_KILL_POINT("manifest.written");
   return {};
 }

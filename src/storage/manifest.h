@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file.h"
@@ -63,6 +65,15 @@ struct Manifest {
   std::vector<std::string> namespaces;
   std::vector<CollectionEntry> collections;
 };
+
+enum class FileRole : uint8_t { kParquet, kVectors, kColumns, kOrdinals, kGraph, kDeleted };
+using FileVisitor = std::function<void(const CollectionEntry&, const NamedFile&, FileRole, uint64_t rows)>;
+// Every file that it names, those that there are none of too; `rows`: of the part, segment or collection it is of.
+void ForEachFile(const Manifest& manifest, const FileVisitor& visit);
+
+// The bytes of `<data>/MANIFEST`; `path` is for messages. Errors as those of the next two.
+Result<std::string> EncodeManifest(const std::string& path, const Manifest& manifest);
+Result<Manifest> DecodeManifest(const std::string& path, std::string_view content);
 
 // `<data>/MANIFEST`: a text line with format version, length and CRC32C, then JSON. None if there is no such file.
 // DATA_LOSS for damage, FAILED_PRECONDITION for a newer format; the message names file, offset and what to do.
