@@ -99,16 +99,19 @@ class ActiveSubject : public FlatSubject {
   std::shared_ptr<const index::RecallModel> recall_model_;  // made when a recall is first asked for
 };
 
-// Graph: SealedGraph or LeanGraph.
-template <typename Graph>
 class SealedSubject final : public ActiveSubject {
  public:
-  using ActiveSubject::ActiveSubject;
+  SealedSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows, bool lean)
+      : ActiveSubject(options, std::move(rows)), lean_(lean) {}
 
   // Inserted first, as rows are in a server, and then sealed; all of it counts as building.
   Status Build(const float* rows, uint32_t count) override {
     LB_TRY(ActiveSubject::Build(rows, count));
-    LB_ASSIGN(sealed_, Graph::Build(*graph_, {.threads = options_.threads}));
+    if (lean_ || !index::SealedGraph::Suits(*graph_)) {
+      LB_TRY(Seal<index::LeanGraph>());
+    } else {
+      LB_TRY(Seal<index::SealedGraph>());
+    }
     graph_.reset();
     return {};
   }
@@ -126,7 +129,7 @@ class SealedSubject final : public ActiveSubject {
 
   uint64_t SizeBytes() const override {
     // Distances of codes need no row: those can stay in their file.
-    return (options_.exact_distances ? FlatSubject::SizeBytes() : 0) + sealed_->size_bytes();
+    return (options_.exact_distances ? FlatSubject::SizeBytes() : 0) + sealed_bytes_;
   }
 
   Result<index::LocalId> Insert(const float*) override { return Unimplemented("a sealed index takes no more rows"); }
@@ -134,7 +137,17 @@ class SealedSubject final : public ActiveSubject {
   bool FinishBackgroundWork() override { return false; }
 
  private:
-  std::unique_ptr<Graph> sealed_;
+  template <typename Graph>
+  Status Seal() {
+    LB_ASSIGN(auto sealed, Graph::Build(*graph_, {.threads = options_.threads}));
+    sealed_bytes_ = sealed->size_bytes();
+    sealed_ = std::move(sealed);
+    return {};
+  }
+
+  const bool lean_;
+  std::unique_ptr<const index::VectorIndex> sealed_;
+  uint64_t sealed_bytes_ = 0;
 };
 
 }  // namespace
@@ -144,11 +157,11 @@ std::unique_ptr<Subject> MakeActiveSubject(const SubjectOptions& options, std::s
 }
 
 std::unique_ptr<Subject> MakeSealedSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows) {
-  return std::make_unique<SealedSubject<index::SealedGraph>>(options, std::move(rows));
+  return std::make_unique<SealedSubject>(options, std::move(rows), false);
 }
 
 std::unique_ptr<Subject> MakeLeanSubject(const SubjectOptions& options, std::shared_ptr<index::VectorRows> rows) {
-  return std::make_unique<SealedSubject<index::LeanGraph>>(options, std::move(rows));
+  return std::make_unique<SealedSubject>(options, std::move(rows), true);
 }
 
 }  // namespace longbow::cli

@@ -118,6 +118,19 @@ class CompactionTest : public ::testing::Test {
   Rows model_;
 };
 
+TEST_F(CompactionTest, OfInnerProductAndUnequalNorms) {
+  schema_ = TestSchema(kDimension, "dot_product");
+  Open();
+  std::vector<TestRow> rows;
+  for (int64_t id = 0; id < 600; ++id) {
+    rows.push_back({id, RandomVectorOfAnyNorm(random_, kDimension), "x"});
+  }
+  ASSERT_TRUE(Put(rows).ok());
+  DeleteEvery(0, 600, 2);
+  EXPECT_GT(Compact(), 0u);
+  ASSERT_EQ(Drain(**ScanCursor::Open(Get()->shard, {})), model_);
+}
+
 TEST_F(CompactionTest, DropsDeadRowsAndNothingElse) {
   Open();
   PutMany(0, 1000);

@@ -139,9 +139,6 @@ SegmentGraph::Due SegmentGraph::FindDueLocked(uint32_t published) {
   if (IsShare(dead - std::min(dead, dead_unlinked_), kDeadSharePercent, indexed)) {
     return Due::kUnlink;
   }
-  if (active_->codes().space().product_constant() > 0) {
-    return Due::kNothing;  // neighbours are far from each other: codes relative to them, and 32 of them, say too little
-  }
   if (indexed == rows_->capacity()) {
     return Due::kSeal;
   }
@@ -182,7 +179,7 @@ Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph&
   const index::SealOptions options{
       .threads = maintain.threads, .living = &living, .cancellation = maintain.cancellation};
   Sealed sealed{.rows = rows, .dead = CountDead(rows)};
-  if (options_.memory == IndexMemory::kLean) {
+  if (options_.memory == IndexMemory::kLean || !index::SealedGraph::Suits(graph)) {
     LB_ASSIGN(std::shared_ptr<const index::LeanGraph> lean, index::LeanGraph::Build(graph, options));
     sealed.step_bytes = lean->step_bytes();
     sealed.index = std::move(lean);

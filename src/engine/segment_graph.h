@@ -52,9 +52,9 @@ struct MaintainOptions {
 };
 
 // Rows are linked into an active graph. When the segment is full, or has come to rest, a sealed graph is built from it,
-// or a lean one where memory is short, which searches then use as long as few rows have come since; the active one
-// stays until the segment is full. The links of dead rows are freed once they are many, and rows that then cannot be
-// reached are linked again.
+// or a lean one where memory is short or edges go by inner product, which searches then use as long as few rows have
+// come since; the active one stays until the segment is full. The links of dead rows are freed once they are many, and
+// rows that then cannot be reached are linked again.
 //
 // Thread safe: any number of threads search (Pin) and work (ClaimWork and Link, Maintain).
 class SegmentGraph {

@@ -59,6 +59,28 @@ TEST_P(SegmentGraphKind, FollowsTheSegmentsLifeAndIsExplained) {
 
 INSTANTIATE_TEST_SUITE_P(Memory, SegmentGraphKind, testing::Values(IndexMemory::kFast, IndexMemory::kLean));
 
+// Its edges go by inner product; codes of neighbours relative to each other would say nothing.
+TEST(SegmentGraphOfUnequalNorms, IsSealedLeanAndLearnsItsRecall) {
+  constexpr uint32_t kRows = 2000;
+  const auto schema = TestSchema(8, "dot_product");
+  Shard shard(ShardId{1}, *CollectionSchema::FromArrow(schema), TestSegmentOptions(kRows));
+  Random random(3);
+  std::vector<TestRow> rows(kRows);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = {static_cast<int64_t>(i), RandomVectorOfAnyNorm(random, 8), "x"};
+  }
+  ASSERT_TRUE(shard.ApplyRows(TestBatch(schema, rows), LogIndex{2}).ok());
+  SegmentGraph& graph = shard.Pin()->segments.front().segment->graph();
+  for (auto work = graph.ClaimWork(kRows); !work.empty(); work = graph.ClaimWork(kRows)) {
+    graph.Link(work);
+  }
+  EXPECT_TRUE(graph.Maintain(kRows));
+  EXPECT_EQ(graph.Pin(kRows).kind, GraphKind::kLean);
+  EXPECT_EQ(graph.sealed().rows, kRows);
+  EXPECT_TRUE(graph.Maintain(kRows));
+  EXPECT_NE(graph.Pin(kRows).recall, nullptr);
+}
+
 // A full segment of linked rows.
 class CancelledMaintenance : public testing::Test {
  protected:

@@ -5,6 +5,8 @@
 #include <arrow/io/memory.h>
 #include <arrow/ipc/api.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -77,6 +79,14 @@ inline std::vector<float> RandomVector(Random& random, int dimension) {
   for (float& value : vector) {
     value = static_cast<float>(random.Fraction() * 2 - 1);
   }
+  return vector;
+}
+
+// Of norms so unequal that edges go by inner product.
+inline std::vector<float> RandomVectorOfAnyNorm(Random& random, int dimension) {
+  std::vector<float> vector = RandomVector(random, dimension);
+  const auto factor = static_cast<float>(std::exp(3 * random.Fraction()));
+  std::transform(vector.begin(), vector.end(), vector.begin(), [factor](float value) { return value * factor; });
   return vector;
 }
 

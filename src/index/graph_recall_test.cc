@@ -1,6 +1,7 @@
 // Every kind of graph against exact search.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -223,6 +224,43 @@ TEST(SealedGraph, CodesFollowTheVariance) {
     }
     EXPECT_GE(found, 475u);
   }
+}
+
+// Inner product, log-normal norms, a common direction: most answers are few long rows, and to half of the rows no link
+// leads by itself. Once all of those got one from the long rows, whose own links were gone then.
+TEST(LeanGraph, OfUnequalNormsLeadsToTheLongRows) {
+  constexpr uint32_t kDimension = 32;
+  constexpr uint32_t kRows = 12000 / kFewer;
+  auto rows = MakeRows(kDimension, kRows, Metric::kInnerProduct);
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal;
+  std::lognormal_distribution<float> factors(0, 0.5f);
+  const auto next = [&](float factor) {
+    std::vector<float> point(kDimension);
+    std::generate(point.begin(), point.end(), [&] { return (normal(random) + 0.5f) * factor; });
+    return point;
+  };
+  for (LocalId id = 0; id < kRows; ++id) {
+    SetRow(*rows, id, next(factors(random)));
+  }
+  auto active = MakeActive(rows);
+  InsertAll(*active, 0, kRows, 2);
+  ASSERT_GT(active->codes().space().product_constant(), 0);
+  auto lean = LeanGraph::Build(*active, {});
+  ASSERT_TRUE(lean.ok());
+  EXPECT_GT((*lean)->links_moved(), kRows / 4);
+  const FlatIndex flat(rows);
+  uint32_t found_active = 0;
+  uint32_t found_lean = 0;
+  for (int i = 0; i < 100; ++i) {
+    const std::vector<float> query = next(1);
+    const SearchOptions options{.k = 10, .ef = 40, .filter = {.end = kRows}};
+    const std::vector<Neighbor> exact = SearchOrFail(flat, *rows, query, options);
+    found_active += CountShared(exact, SearchOrFail(*active, *rows, query, options));
+    found_lean += CountShared(exact, SearchOrFail(**lean, *rows, query, options));
+  }
+  EXPECT_GE(found_active, 900u);
+  EXPECT_GE(found_lean + 20, found_active);
 }
 
 // Of the two kinds that take no more rows.

@@ -21,6 +21,10 @@ namespace longbow::index {
 // int8 level, and by the exact rows. Immutable, thread safe.
 class SealedGraph final : public VectorIndex {
  public:
+  // Where edges go by inner product, neighbours are far from each other, and codes relative to them say too little: of
+  // such a graph LeanGraph is made instead.
+  static bool Suits(const ActiveGraph& graph) { return graph.codes().space().product_constant() == 0; }
+
   // From a graph whose lists nobody changes meanwhile. RESOURCE_EXHAUSTED if there is no memory for it;
   // CANCELLED, DEADLINE_EXCEEDED.
   static Result<std::unique_ptr<SealedGraph>> Build(const ActiveGraph& graph, const SealOptions& options);

@@ -37,7 +37,7 @@ enum class GraphKind : uint8_t {
   kNone,    // too few rows, or none linked yet
   kActive,  // takes rows
   kSealed,  // made for speed
-  kLean,    // made for little memory
+  kLean,    // made for little memory, or for inner products of unequal norms
 };
 
 constexpr std::string_view GraphKindName(GraphKind kind) {
