@@ -3,10 +3,13 @@
 
 #include <tsl/robin_map.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "base/random.h"
+#include "base/status.h"
 #include "model/row_key.h"
 
 namespace longbow::engine {
@@ -15,6 +18,8 @@ namespace longbow::engine {
 // Numbers and text live in maps of their own: a collection uses one of them. Not thread safe: the shard guards it.
 class RowIds {
  public:
+  RowIds() : RowIds(SystemSeed()) {}
+
   std::optional<uint64_t> Find(const RowKey& key) const {
     if (const auto* number = std::get_if<uint64_t>(&key)) {
       const auto found = numbers_.find(*number);
@@ -24,10 +29,13 @@ class RowIds {
     return found == texts_.end() ? std::nullopt : std::optional(found->second);
   }
 
-  // Of some use before `count` ids more are set; of none, but no harm, where they turn out to be known.
+  // Of use before many ids are set at once.
   void Reserve(size_t count) {
-    numbers_.reserve(numbers_.size() + (texts_.empty() ? count : 0));
-    texts_.reserve(texts_.size() + (texts_.empty() ? 0 : count));
+    if (texts_.empty()) {
+      ReserveIn(numbers_, count);
+    } else {
+      ReserveIn(texts_, count);
+    }
   }
 
   // Does so if the id is still that row's.
@@ -51,6 +59,30 @@ class RowIds {
   }
 
  private:
+  // The finaliser of MurmurHash3 (Appleby), by a seed that callers cannot know. The number itself would do for ids that
+  // count up; a tenant's number above 32 zeros, or two ranges that fall on each other, would fill the same few buckets.
+  struct NumberHash {
+    size_t operator()(uint64_t number) const {
+      number ^= seed;
+      number = (number ^ (number >> 33)) * 0xff51afd7ed558ccdULL;
+      number = (number ^ (number >> 33)) * 0xc4ceb9fe1a85ec53ULL;
+      return number ^ (number >> 33);
+    }
+    uint64_t seed = 0;
+  };
+
+  // Without a seed from the system the hash is one that callers can know: slower where they mean harm, and not wrong.
+  explicit RowIds(const Result<uint64_t>& seed) : numbers_(0, NumberHash{seed.ok() ? *seed : 0}) {}
+
+  // The map's own reserve() moves every entry, whether there is room or not.
+  template <typename Map>
+  static void ReserveIn(Map& map, size_t count) {
+    const auto room = static_cast<size_t>(static_cast<float>(map.bucket_count()) * map.max_load_factor());
+    if (map.size() + count > room) {
+      map.reserve(std::max(map.size() + count, 2 * room));
+    }
+  }
+
   template <typename Map, typename Key>
   static std::optional<uint64_t> SetIn(Map& map, const Key& key, uint64_t ordinal) {
     const auto [place, inserted] = map.try_emplace(key, ordinal);
@@ -62,7 +94,7 @@ class RowIds {
     return before;
   }
 
-  tsl::robin_map<uint64_t, uint64_t> numbers_;
+  tsl::robin_map<uint64_t, uint64_t, NumberHash> numbers_;
   tsl::robin_map<std::string, uint64_t> texts_;
 };
 
