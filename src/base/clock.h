@@ -22,7 +22,7 @@ class Clock {
 // The machine's clocks. Lives as long as the process.
 Clock& RealClock();
 
-// Stands still until a test calls Advance.
+// Stands still until a test moves it.
 class FakeClock final : public Clock {
  public:
   explicit FakeClock(int64_t wall_ns = 1'700'000'000'000'000'000) : wall_ns_(wall_ns) {}
@@ -32,9 +32,11 @@ class FakeClock final : public Clock {
     return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(passed_ns_));
   }
   void Advance(std::chrono::nanoseconds step) { passed_ns_ += step.count(); }
+  // As if somebody had set the machine's clock, forth or back.
+  void JumpWall(std::chrono::nanoseconds step) { wall_ns_ += step.count(); }
 
  private:
-  const int64_t wall_ns_;
+  std::atomic<int64_t> wall_ns_;
   std::atomic<int64_t> passed_ns_{0};
 };
 

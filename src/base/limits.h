@@ -16,6 +16,7 @@ inline constexpr size_t kIdSizeMaxBytes = 4'096;        // a text id
 inline constexpr size_t kColumnsMax = 4'096;
 inline constexpr size_t kFilterDepthMax = 32;
 inline constexpr size_t kFilterNodesMax = 1'024;
+inline constexpr int64_t kTtlMaxSeconds = 100ll * 365 * 24 * 3600;  // beyond: 0, which is for ever
 inline constexpr size_t kIdsPerRequestMax = 100'000;
 inline constexpr size_t kMessageSizeMaxBytes = 512u << 20;       // one gRPC message; the contract's default
 inline constexpr size_t kIpcHeaderSizeMaxBytes = 16u << 20;      // metadata of one Arrow IPC message

@@ -153,6 +153,12 @@ constexpr std::array kTable = {
            .help = "Size of the log above which a checkpoint is written and the log cut.",
            .min = 1'048'576,
            .max = kSizeMax},
+    Option{.name = "default_ttl",
+           .type = kDuration,
+           .default_text = "0s",
+           .help = "How long rows live in datasets whose first put does not say; 0 = for ever.",
+           .min = 0,
+           .max = static_cast<double>(limits::kTtlMaxSeconds)},
     Option{.name = "snapshot_interval",
            .type = kDuration,
            .default_text = "1h",
@@ -298,6 +304,7 @@ Status FillEngine(const Config& config, node::ServeOptions& options) {
   }
   options.index_memory_lean = config.String("index_memory") == "lean";
   options.segment_rows_max = static_cast<uint32_t>(config.Int("segment_rows_max"));
+  options.default_ttl = std::chrono::ceil<std::chrono::seconds>(config.Duration("default_ttl"));
   options.index_threads = Threads(config, "index_threads");
   options.search_threads = Threads(config, "search_threads");
   options.write_threads = Threads(config, "write_threads");

@@ -55,6 +55,7 @@ TEST(Options, DefaultsOfTheTableAreThoseOfTheStruct) {
   EXPECT_EQ(options->hnsw_ef_search, plain.hnsw_ef_search);
   EXPECT_EQ(options->index_memory_lean, plain.index_memory_lean);
   EXPECT_EQ(options->segment_rows_max, plain.segment_rows_max);
+  EXPECT_EQ(options->default_ttl, plain.default_ttl);
   EXPECT_EQ(options->wal_sync, plain.wal_sync);
   EXPECT_EQ(options->wal_sync_interval, plain.wal_sync_interval);
   EXPECT_EQ(options->max_wal_size_bytes, plain.max_wal_size_bytes);

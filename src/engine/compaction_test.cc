@@ -189,7 +189,7 @@ TEST_F(CompactionTest, RowsThatDieMeanwhileAreDeadAfterwards) {
   EXPECT_EQ(merged->graph().sealed().rows, 200u);
   DeleteEvery(1, 300, 3);  // while it was made
   PutMany(2, 1);
-  shard.ReplaceSegments({view->segments[0].segment}, merged);
+  ASSERT_TRUE(shard.ReplaceSegments({view->segments[0].segment}, merged).ok());
   ExpectAllIsThere();
   Cancellation cancelled;
   cancelled.Cancel();

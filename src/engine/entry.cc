@@ -124,6 +124,35 @@ Result<std::string> DecodeName(const Slices& body) {
   return name;
 }
 
+Result<Slice> EncodeSetSchema(const arrow::Schema& schema) {
+  LB_ASSIGN(const std::string encoded, EncodeSchema(schema));
+  std::string bytes;
+  PutText(bytes, encoded);
+  return Slice::Own(std::move(bytes));
+}
+
+Result<std::shared_ptr<arrow::Schema>> DecodeSetSchema(const Slices& body) {
+  const std::string bytes = Joined(body);
+  Reader reader(bytes);
+  const std::string schema = reader.Text();
+  LB_TRY(reader.Finish("set schema"));
+  return DecodeSchema(schema);
+}
+
+Slice EncodeExpire(int64_t time_ns) {
+  std::string bytes;
+  PutU64(bytes, static_cast<uint64_t>(time_ns));
+  return Slice::Own(std::move(bytes));
+}
+
+Result<int64_t> DecodeExpire(const Slices& body) {
+  const std::string bytes = Joined(body);
+  Reader reader(bytes);
+  const auto time_ns = static_cast<int64_t>(reader.Number(8));
+  LB_TRY(reader.Finish("expire"));
+  return time_ns;
+}
+
 Slice EncodeKeys(const std::vector<RowKey>& keys) {
   std::string bytes;
   PutU32(bytes, static_cast<uint32_t>(keys.size()));

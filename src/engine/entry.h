@@ -3,6 +3,8 @@
 //   kCreateCollection  text name, text schema (Arrow IPC schema message); the record's shard is the new one
 //   kDropCollection    empty; the record's shard says which
 //   kCreateNamespace, kDropNamespace   text name
+//   kSetSchema         text schema: all of it, as it is from now on
+//   kExpire            u64 time, ns since 1970: rows whose end it is, or was, are deleted
 //   kDelete            u32 count, then per key: u8 0 + u64 number | u8 1 + text
 #pragma once
 
@@ -32,6 +34,12 @@ Result<CreateCollectionEntry> DecodeCreateCollection(const Slices& body);
 
 Slice EncodeName(const std::string& name);
 Result<std::string> DecodeName(const Slices& body);
+
+Result<Slice> EncodeSetSchema(const arrow::Schema& schema);
+Result<std::shared_ptr<arrow::Schema>> DecodeSetSchema(const Slices& body);
+
+Slice EncodeExpire(int64_t time_ns);
+Result<int64_t> DecodeExpire(const Slices& body);
 
 Slice EncodeKeys(const std::vector<RowKey>& keys);
 Result<std::vector<RowKey>> DecodeKeys(const Slices& body);

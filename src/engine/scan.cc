@@ -53,7 +53,7 @@ ScanCursor::ScanCursor(std::shared_ptr<const View> view, filter::BoundPredicate 
       rows_left_(limit.value_or(std::numeric_limits<uint64_t>::max())) {}
 
 Result<std::unique_ptr<ScanCursor>> ScanCursor::Open(const Shard& shard, const ScanRequest& request) {
-  std::shared_ptr<const View> view = shard.Pin();
+  std::shared_ptr<const View> view = shard.PinNow();
   LB_ASSIGN(filter::BoundPredicate predicate, filter::BoundPredicate::Bind(request.filter, *view->schema->columns));
   std::optional<std::vector<uint64_t>> ordinals;
   if (const auto keys = AskedIds(*view->schema, request.filter)) {

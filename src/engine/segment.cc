@@ -102,7 +102,7 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
   if (vectors_ != nullptr) {
     vectors_->AdoptRows(rows_, rows_ + count);
   }
-  AppendChunk({rows_, arrow::RecordBatch::Make(schema.columns, count, std::move(arrays))});
+  LB_TRY(AppendChunk(schema, {rows_, arrow::RecordBatch::Make(schema.columns, count, std::move(arrays))}));
   rows_ += count;
   small_chunks_at_end_ = 0;  // what was loaded is not joined again
   return {};
@@ -117,7 +117,7 @@ Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arr
     LB_ASSIGN_ARROW(chunk, rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column),
                                            VectorColumn(schema, vectors_, rows_, count)));
   }
-  AppendChunk({rows_, std::move(chunk)});
+  LB_TRY(AppendChunk(schema, {rows_, std::move(chunk)}));
   rows_ += count;
   small_chunks_at_end_ = count < kSmallChunkRows ? small_chunks_at_end_ + 1 : 0;
   if (small_chunks_at_end_ >= kSmallChunksMax) {
@@ -126,7 +126,11 @@ Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arr
   return {};
 }
 
-void Segment::AppendChunk(Chunk chunk) {
+Status Segment::AppendChunk(const CollectionSchema& schema, Chunk chunk) {
+  LB_TRY(ReadExpiry(schema));
+  if (expiry_ != nullptr) {
+    expiry_->Set(chunk.first_row, *chunk.rows->column(schema.expiry_column));
+  }
   if (chunks_->full()) {
     auto larger = std::make_shared<ChunkList>(std::max<size_t>(16, chunk_count_ * 2));
     for (const Chunk& old : chunks()) {
@@ -136,6 +140,36 @@ void Segment::AppendChunk(Chunk chunk) {
   }
   chunks_->Append(std::move(chunk));
   ++chunk_count_;
+  return {};
+}
+
+Status Segment::ReadExpiry(const CollectionSchema& schema) {
+  if (expiry_ != nullptr || schema.expiry_column < 0) {
+    return {};
+  }
+  auto expiry = std::make_unique<ExpiryTimes>(rows_max_);
+  if (expiry->data() == nullptr) {
+    return ResourceExhausted("no memory for the times at which rows of a segment of " + std::to_string(rows_max_) +
+                             " rows expire");
+  }
+  for (const Chunk& chunk : chunks()) {
+    if (const auto times = chunk.rows->GetColumnByName(schema.columns->field(schema.expiry_column)->name())) {
+      expiry->Set(chunk.first_row, *times);
+    }
+  }
+  expiry_ = std::move(expiry);
+  return {};
+}
+
+uint32_t Segment::Expire(int64_t time_ns, uint64_t version) {
+  uint32_t expired = 0;
+  if (next_expiry_ns() <= time_ns) {
+    expiry_->Sweep(time_ns, rows_, deleted_at_.data(), [&](uint32_t row) {
+      MarkDeleted(row, version);
+      ++expired;
+    });
+  }
+  return expired;
 }
 
 // Single-row puts would otherwise leave a batch of their own each, at kilobytes a row.

@@ -6,8 +6,10 @@
 #include <memory>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "engine/chunk_list.h"
+#include "engine/expiry_times.h"
 #include "engine/row_ordinals.h"
 #include "engine/segment_filters.h"
 #include "engine/segment_graph.h"
@@ -22,6 +24,7 @@ struct SegmentOptions {
   SegmentGraphOptions graph;
   const kernels::Kernels* kernels = nullptr;
   filter::AdaptiveFilterIndex::Options filters = {};
+  Clock* clock = &RealClock();  // by which rows expire
 };
 
 // Which of its shard's segments one is.
@@ -53,6 +56,12 @@ class Segment {
   uint32_t rows() const { return rows_; }
   uint64_t end_ordinal() const { return is_closed_ ? end_ordinal_ : first_ordinal_ + rows_; }
   Chunks chunks() const { return {chunks_, chunk_count_}; }
+  // The times of all rows there are, if the collection has an expiry column by now and had none before.
+  // RESOURCE_EXHAUSTED if there is no memory for them.
+  Status ReadExpiry(const CollectionSchema& schema);
+  int64_t next_expiry_ns() const { return expiry_ == nullptr ? kNeverNs : expiry_->next_ns(); }
+  // Deletes the rows that end by `time_ns`; how many.
+  uint32_t Expire(int64_t time_ns, uint64_t version);
   void MarkDeleted(uint32_t row, uint64_t version) { deleted_at_[row].store(version, std::memory_order_relaxed); }
 
   // ---- readers ----
@@ -67,6 +76,8 @@ class Segment {
   std::optional<uint32_t> RowOf(uint64_t ordinal) const;
   const RowOrdinals* ordinals() const { return ordinals_.get(); }
   const std::atomic<uint64_t>* deleted_at() const { return deleted_at_.data(); }
+  // Null if no row ends; else only of use with a view that says that some may have.
+  const std::atomic<int64_t>* expires_at() const { return expiry_ == nullptr ? nullptr : expiry_->data(); }
   bool searchable() const { return vectors_ != nullptr; }
   const index::VectorRows& vectors() const { return *vectors_; }
   std::shared_ptr<const index::VectorRows> shared_vectors() const { return vectors_; }
@@ -86,7 +97,7 @@ class Segment {
         rows_max_(options.rows_max),
         deleted_at_(options.rows_max),
         filters_(options.filters) {}
-  void AppendChunk(Chunk chunk);
+  Status AppendChunk(const CollectionSchema& schema, Chunk chunk);
   Status MergeSmallChunks(const CollectionSchema& schema);
 
   // Constant after Create.
@@ -99,6 +110,7 @@ class Segment {
   std::shared_ptr<index::VectorRows> vectors_;   // null: the collection has no vector column
 
   ZeroedArray<uint64_t> deleted_at_;
+  std::unique_ptr<ExpiryTimes> expiry_;  // null while the collection has no expiry column
   SegmentFilters filters_;               // has a lock of its own
   std::unique_ptr<SegmentGraph> graph_;  // likewise; null without vectors, and for bit metrics
 

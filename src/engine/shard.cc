@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "model/expiry.h"
 
 namespace longbow::engine {
 
@@ -14,12 +15,13 @@ Shard::Shard(ShardId id, CollectionSchema schema, SegmentOptions options)
   Publish(0);
 }
 
-Status Shard::ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index) {
+Status Shard::ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index, int64_t put_time_ns) {
   LB_ASSIGN(CollectionSchema merged, schema_->Merge(rows->schema()));
   if (!merged.columns->Equals(*schema_->columns, false)) {
     schema_ = std::make_shared<const CollectionSchema>(std::move(merged));
   }
-  LB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> conforming, ConformTo(*schema_, *rows));
+  LB_ASSIGN(std::shared_ptr<arrow::RecordBatch> conforming, ConformTo(*schema_, *rows));
+  LB_ASSIGN(conforming, FillExpiry(*schema_, conforming, put_time_ns));
   const uint64_t first_ordinal = end_ordinal_;
   LB_TRY(Append(conforming));
   std::unique_lock lock(ids_mu_);
@@ -36,6 +38,25 @@ void Shard::ApplyDelete(const std::vector<RowKey>& keys, LogIndex index) {
     }
   }
   Publish(index.value);
+}
+
+void Shard::ApplyExpire(int64_t time_ns, LogIndex index) {
+  for (const auto& segment : segments_) {
+    const uint32_t expired = segment->Expire(time_ns, index.value);
+    live_rows_ -= expired;
+    expired_rows_ += expired;
+  }
+  Publish(index.value);
+}
+
+Status Shard::ApplySchema(const std::shared_ptr<arrow::Schema>& columns, LogIndex index) {
+  LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromArrow(columns));
+  for (const auto& segment : segments_) {
+    LB_TRY(segment->ReadExpiry(schema));
+  }
+  schema_ = std::make_shared<const CollectionSchema>(std::move(schema));
+  Publish(index.value);
+  return {};
 }
 
 void Shard::LoadSegment(std::shared_ptr<Segment> segment) {
@@ -79,10 +100,13 @@ void Shard::FinishLoad(const std::vector<uint64_t>& deleted_bits, const LoadedSt
   Publish(state.last_index.value);
 }
 
-void Shard::ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, std::shared_ptr<Segment> merged) {
+Status Shard::ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, std::shared_ptr<Segment> merged) {
   const auto begin = std::find(segments_.begin(), segments_.end(), old.front());
   LB_CHECK(static_cast<size_t>(segments_.end() - begin) >= old.size() &&
            std::equal(old.begin(), old.end(), begin));  // one compaction at a time, and nobody else takes any away
+  if (merged != nullptr) {
+    LB_TRY(merged->ReadExpiry(*schema_));  // which may be younger than the compaction
+  }
   std::unique_lock lock(ids_mu_);
   uint64_t rows_before = 0;
   for (const auto& segment : segments_) {
@@ -99,6 +123,7 @@ void Shard::ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, st
     segments_.insert(at, std::move(merged));
   }
   Publish(Pin()->version);
+  return {};
 }
 
 // Which rows of `old` died, and ids of rows that `merged` has not: such an id was never put for whoever asks now, or
@@ -187,11 +212,13 @@ void Shard::Publish(uint64_t version) {
   view->end_ordinal = end_ordinal_;
   view->next_segment = next_segment_;
   view->live_rows = live_rows_;
+  view->expired_rows = expired_rows_;
   view->size_bytes = size_bytes_;
   view->segments.reserve(segments_.size());
   for (const auto& segment : segments_) {
-    view->segments.push_back({segment, segment->rows(), segment->chunks()});
+    view->segments.push_back({segment, segment->rows(), segment->chunks(), segment->next_expiry_ns()});
     view->rows += segment->rows();
+    view->next_expiry_ns = std::min(view->next_expiry_ns, segment->next_expiry_ns());
   }
   std::lock_guard lock(view_mu_);
   view_ = std::move(view);
@@ -202,11 +229,25 @@ std::shared_ptr<const View> Shard::Pin() const {
   return view_;
 }
 
+std::shared_ptr<const View> Shard::PinNow() const {
+  std::shared_ptr<const View> view = Pin();
+  if (view->next_expiry_ns == kNeverNs) {
+    return view;
+  }
+  const int64_t now_ns = options_.clock->WallNowNs();
+  if (view->next_expiry_ns > now_ns) {
+    return view;
+  }
+  auto as_of_now = std::make_shared<View>(*view);
+  as_of_now->now_ns = now_ns;
+  return as_of_now;
+}
+
 Shard::Located Shard::Locate(const RowKey& key) const {
   Located located;
   {
     std::shared_lock lock(ids_mu_);
-    located.view = Pin();
+    located.view = PinNow();
     if (located.view->schema->id_column >= 0) {
       located.ordinal = ids_.Find(key);
     } else if (const auto* ordinal = std::get_if<uint64_t>(&key);
@@ -222,7 +263,7 @@ Shard::LocatedAll Shard::LocateAll(const std::vector<RowKey>& keys) const {
   LocatedAll all;
   {
     std::shared_lock lock(ids_mu_);
-    all.view = Pin();
+    all.view = PinNow();
     for (const RowKey& key : keys) {
       if (const auto ordinal = ids_.Find(key)) {
         all.ordinals.push_back(*ordinal);

@@ -30,13 +30,19 @@ class Shard {
   // ---- the applying thread ----
   // Appends rows, already validated; a row whose id exists replaces the older one. `index`: the entry's, > the last
   // one. Errors are RESOURCE_EXHAUSTED (no memory) or bugs; the shard must not be used for writing after one.
-  Status ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index);
+  // `put_time_ns`: the entry's, from which rows live as long as the collection says.
+  Status ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index, int64_t put_time_ns = 0);
   // Deletes the rows that hold these ids now; unknown and dead ones are passed over.
   void ApplyDelete(const std::vector<RowKey>& keys, LogIndex index);
+  // Deletes the rows that end by `time_ns`.
+  void ApplyExpire(int64_t time_ns, LogIndex index);
+  // The schema from now on, made from the one before. Errors as ApplyRows.
+  Status ApplySchema(const std::shared_ptr<arrow::Schema>& columns, LogIndex index);
   // A compaction: the number of a segment to be made, and later that segment (null: no row lives) in the place of those
   // it was made from. Rows that died since are dead in it too; ids of rows that it left out are forgotten.
   uint64_t TakeSegmentNumber() { return next_segment_++; }
-  void ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, std::shared_ptr<Segment> merged);
+  // On an error, RESOURCE_EXHAUSTED, nothing was replaced.
+  Status ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, std::shared_ptr<Segment> merged);
   // Start-up, before any entry: the segments of a checkpoint in the order of their ordinals, with all their rows; then
   // what it says of all of them. `deleted_bits`: which rows are dead, counted through the segments.
   void LoadSegment(std::shared_ptr<Segment> segment);
@@ -49,7 +55,10 @@ class Shard {
   const SegmentOptions& segment_options() const { return options_; }
 
   // ---- readers ----
+  // The version of the last entry, as the log says: rows that have expired are alive until an entry deleted them.
   std::shared_ptr<const View> Pin() const;
+  // The same for somebody who asks now: rows whose time has come are gone. What clients get to see comes from here.
+  std::shared_ptr<const View> PinNow() const;
   struct Located {
     std::shared_ptr<const View> view;
     std::optional<uint64_t> ordinal;  // newest row with this id, alive or dead; none: never put
@@ -81,6 +90,7 @@ class Shard {
   uint64_t end_ordinal_ = 0;
   uint64_t next_segment_ = 0;
   uint64_t live_rows_ = 0;
+  uint64_t expired_rows_ = 0;
   uint64_t size_bytes_ = 0;
 
   // Lock order: ids_mu_, then view_mu_. Ids change and the view that shows it is published under one exclusive ids_mu_.

@@ -19,6 +19,8 @@ Status State::Apply(const storage::LogRecord& record, const Proposed& proposed) 
   switch (record.kind) {
     case RecordKind::kRows:
     case RecordKind::kDelete:
+    case RecordKind::kSetSchema:
+    case RecordKind::kExpire:
       LB_TRY(ApplyToShard(record, proposed));
       break;
     case RecordKind::kCreateCollection:
@@ -58,11 +60,20 @@ Status State::ApplyToShard(const storage::LogRecord& record, const Proposed& pro
     collection.shard.ApplyDelete(keys, record.index);
     return {};
   }
+  if (record.kind == RecordKind::kExpire) {
+    LB_ASSIGN(const int64_t time_ns, DecodeExpire(record.body));
+    collection.shard.ApplyExpire(time_ns, record.index);
+    return {};
+  }
+  if (record.kind == RecordKind::kSetSchema) {
+    LB_ASSIGN(const std::shared_ptr<arrow::Schema> columns, DecodeSetSchema(record.body));
+    return collection.shard.ApplySchema(columns, record.index);
+  }
   if (proposed.rows != nullptr) {
-    return collection.shard.ApplyRows(proposed.rows, record.index);
+    return collection.shard.ApplyRows(proposed.rows, record.index, record.time_ns);
   }
   LB_ASSIGN(const std::shared_ptr<arrow::RecordBatch> rows, DecodeRows(record.body));
-  return collection.shard.ApplyRows(rows, record.index);
+  return collection.shard.ApplyRows(rows, record.index, record.time_ns);
 }
 
 Status State::ApplyCreate(const storage::LogRecord& record, const Proposed& proposed) {

@@ -8,6 +8,7 @@
 #include "base/kill_point.h"
 #include "base/limits.h"
 #include "engine/entry.h"
+#include "model/expiry.h"
 
 namespace longbow::engine {
 namespace {
@@ -53,12 +54,14 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
     : environment_(environment),
       options_([&] {
         options.segment.graph.metrics = &graph_metrics_;
+        options.segment.clock = &environment_.clock;
         return std::move(options);
       }()),
       checkpoints_(environment.fs, options_.data_dir) {
   Metrics& metrics = environment_.metrics;
   rows_put_ = metrics.MakeCounter("longbow_rows_put_total", "Rows acknowledged by puts");
   rows_deleted_ = metrics.MakeCounter("longbow_rows_deleted_total", "Ids acknowledged by deletes");
+  rows_expired_ = metrics.MakeCounter("longbow_rows_expired_total", "Rows deleted because their time had come");
   log_writes_ = metrics.MakeCounter("longbow_wal_writes_total", "Entries made durable in the write-ahead log");
   log_write_errors_ =
       metrics.MakeCounter("longbow_wal_write_errors_total", "Entries the write-ahead log refused or could not write");
@@ -272,7 +275,11 @@ Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name,
   if (Result<std::shared_ptr<Collection>> found = Find(name); found.ok()) {
     return found;
   }
-  LB_ASSIGN(const CollectionSchema schema, CollectionSchema::FromArrow(columns));
+  LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromArrow(columns));
+  LB_ASSIGN(const ExpiryRequest stated, StatedExpiry(*columns));
+  if (options_.default_ttl_seconds > 0 && !stated.ttl_seconds && !stated.column) {
+    LB_ASSIGN(schema, schema.WithTtl(options_.default_ttl_seconds, std::nullopt));
+  }
   LB_ASSIGN(Slice body, EncodeCreateCollection({name, schema.columns}));
   LogRecord record;
   record.kind = RecordKind::kCreateCollection;
@@ -432,7 +439,7 @@ Status Store::DropNamespace(const std::string& name) {
 
 Result<std::vector<QueryResult>> Store::Search(const SearchRequest& request, const Cancellation* cancellation) const {
   LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(request.collection));
-  return engine::Search(*collection->shard.Pin(), request, options_.search, cancellation);
+  return engine::Search(*collection->shard.PinNow(), request, options_.search, cancellation);
 }
 
 Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::string& id, int64_t k,
@@ -458,8 +465,8 @@ void Store::UpdateGauges() {
   uint64_t filters_size_bytes = 0;
   const auto all = List();
   for (const auto& collection : all) {
-    const std::shared_ptr<const View> view = collection->shard.Pin();
-    rows += view->live_rows;
+    const std::shared_ptr<const View> view = collection->shard.PinNow();
+    rows += view->CountLive();
     tail += view->TailRows();
     for (const SegmentView& segment : view->segments) {
       filters_size_bytes += segment.segment->filters().size_bytes();

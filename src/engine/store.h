@@ -42,7 +42,8 @@ struct StoreOptions {
   SegmentOptions segment;
   SearchDefaults search;
   uint32_t index_threads = 1;
-  uint64_t tail_rows_max;  // rows outside the graphs before puts have to wait
+  uint64_t tail_rows_max;           // rows outside the graphs before puts have to wait
+  int64_t default_ttl_seconds = 0;  // of collections whose first put says nothing about expiry; 0: rows stay
   uint64_t log_file_size_bytes;
   SyncPolicy log_sync = SyncPolicy::kFsync;
   std::chrono::milliseconds log_sync_interval{100};  // of kInterval
@@ -84,6 +85,12 @@ class Store {
   // Deletes rows by id; every id must have been put once, else NOT_FOUND `id 7 not found in dataset x` and nothing is
   // deleted.
   Status Delete(const std::string& collection, const std::vector<std::string>& ids);
+  // Rows put from now on live for `ttl_seconds`, 0: for ever, unless the expiry column of their row says otherwise;
+  // `column`: which that is, if the collection has none yet (else `expires_at`). INVALID_ARGUMENT, NOT_FOUND.
+  Status SetTtl(const std::string& collection, int64_t ttl_seconds, const std::optional<std::string>& column);
+  // Deletes the rows whose time has come, by an entry of the log for each collection that has some; no client sees them
+  // before either. Also done every second, and before compactions.
+  Status ExpireRows();
   Status DropCollection(const std::string& name);
   Status CreateNamespace(const std::string& name);
   Status DropNamespace(const std::string& name);
@@ -160,10 +167,12 @@ class Store {
   std::condition_variable maintenance_wake_;
   bool stopping_ = false;  // guarded by maintenance_mu_
   std::thread maintenance_;
-  bool log_was_healthy_ = true;                            // of the maintenance thread
-  std::chrono::steady_clock::time_point next_recovery_{};  // of the maintenance thread
+  bool log_was_healthy_ = true;                                // of the maintenance thread
+  std::chrono::steady_clock::time_point next_recovery_{};      // of the maintenance thread
+  std::chrono::steady_clock::time_point next_expiry_sweep_{};  // likewise
   std::thread file_check_;
   std::thread compaction_;
+  std::mutex expiry_mu_;      // one sweep at a time; taken before all others but compaction_mu_
   std::mutex compaction_mu_;  // one compaction at a time; taken before all others
   Cancellation compaction_cancelled_;
   std::atomic<bool> all_rows_are_there_{false};
@@ -172,6 +181,7 @@ class Store {
 
   Counter rows_put_;
   Counter rows_deleted_;
+  Counter rows_expired_;
   Counter log_writes_;
   Counter log_write_errors_;
   Histogram fsync_seconds_;

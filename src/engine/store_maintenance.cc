@@ -105,6 +105,7 @@ Status Store::WriteGraphs() {
 void Store::RunMaintenance() {
   constexpr std::chrono::milliseconds kPeriod{200};
   constexpr std::chrono::seconds kRetry{30};
+  constexpr std::chrono::seconds kExpirySweepPeriod{1};
   auto next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
   auto not_before = environment_.clock.SteadyNow();
   std::unique_lock lock(maintenance_mu_);
@@ -112,6 +113,13 @@ void Store::RunMaintenance() {
     const auto now = environment_.clock.SteadyNow();
     lock.unlock();
     WatchLog(now);
+    if (now >= next_expiry_sweep_) {
+      next_expiry_sweep_ = now + kExpirySweepPeriod;
+      if (const Status swept = ExpireRows(); !swept.ok()) {
+        environment_.logger.Warn("expired rows could not be deleted; reads leave them out all the same",
+                                 {{"reason", swept.ToString()}});
+      }
+    }
     if (now < not_before) {
       lock.lock();
       continue;
@@ -160,6 +168,7 @@ Status Store::Compact(size_t* compacted) {
     return {};
   }
   *compacted = 0;
+  LB_TRY(ExpireRows());
   for (const auto& collection : List()) {
     while (true) {
       LB_ASSIGN(const bool did, CompactOne(*collection));
@@ -193,7 +202,9 @@ Result<bool> Store::CompactOne(Collection& collection) {
     old.push_back(view->segments[i].segment);
     rows += view->segments[i].rows;
   }
-  applier_->RunBetween([&](const State&) { collection.shard.ReplaceSegments(old, std::move(*merged)); });
+  Status replaced;
+  applier_->RunBetween([&](const State&) { replaced = collection.shard.ReplaceSegments(old, std::move(*merged)); });
+  LB_TRY(replaced);
   compaction_metrics_.compactions.Add();
   compaction_metrics_.rows_dropped.Add(static_cast<double>(rows - plan->live_rows));
   environment_.logger.Info("segments compacted", {{"dataset", collection.name},

@@ -21,6 +21,22 @@ bool View::IsLive(uint64_t ordinal) const {
   return place.segment != nullptr && FilterOf(*place.segment).Contains(place.row);
 }
 
+uint64_t View::CountLive() const {
+  uint64_t live = live_rows;
+  for (const SegmentView& segment : segments) {
+    index::RowFilter undeleted = FilterOf(segment);
+    if (undeleted.expires_at == nullptr) {
+      continue;
+    }
+    const index::RowFilter visible = undeleted;
+    undeleted.expires_at = nullptr;
+    for (uint32_t row = 0; row < segment.rows; ++row) {
+      live -= visible.HasExpired(row) && undeleted.Contains(row) ? 1 : 0;
+    }
+  }
+  return live;
+}
+
 uint64_t View::TailRows(uint64_t first_ordinal) const {
   uint64_t tail = 0;
   for (const SegmentView& segment : segments) {

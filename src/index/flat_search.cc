@@ -25,6 +25,12 @@ uint64_t ContainedOf(const RowFilter& filter, size_t word) {
   if (filter.end - first < kBlockRows) {
     bits &= (uint64_t{1} << (filter.end - first)) - 1;
   }
+  if (filter.expires_at != nullptr) {
+    for (uint64_t rest = bits; rest != 0; rest &= rest - 1) {
+      const int i = std::countr_zero(rest);
+      bits &= ~(static_cast<uint64_t>(filter.HasExpired(first + static_cast<LocalId>(i))) << i);
+    }
+  }
   if (filter.deleted_at == nullptr) {
     return bits;
   }

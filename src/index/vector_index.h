@@ -35,6 +35,9 @@ struct RowFilter {
       nullptr;                        // [capacity]: version that deleted the row, 0 = alive; may be null
   uint64_t version = 0;               // the reader's version: later deletes are not seen
   const uint64_t* passing = nullptr;  // bitmap of rows that pass the predicate; null = all
+  // [capacity]: when a row expires, ns since 1970, 0 = never; null unless some of the rows may have expired by `now_ns`
+  const std::atomic<int64_t>* expires_at = nullptr;
+  int64_t now_ns = 0;
 
   bool Contains(LocalId id) const {
     if (id < begin || id >= end) {
@@ -45,9 +48,16 @@ struct RowFilter {
     }
     if (deleted_at != nullptr) {
       const uint64_t died = deleted_at[id].load(std::memory_order_relaxed);
-      return died == 0 || died > version;
+      if (died != 0 && died <= version) {
+        return false;
+      }
     }
-    return true;
+    return expires_at == nullptr || !HasExpired(id);
+  }
+  // Only with expires_at.
+  bool HasExpired(LocalId id) const {
+    const int64_t end = expires_at[id].load(std::memory_order_relaxed);
+    return end != 0 && end <= now_ns;
   }
 };
 

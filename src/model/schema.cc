@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "base/limits.h"
+#include "model/expiry.h"
 #include "model/storable_type.h"
 #include "model/type_name.h"
 
@@ -194,6 +195,25 @@ Status CheckMetric(const CollectionSchema& existing, const arrow::Schema& incomi
   return {};
 }
 
+// A put may repeat what the collection has, and nothing else: SetTtl is what changes it.
+Status CheckExpiry(const CollectionSchema& existing, const arrow::Schema& incoming) {
+  LB_ASSIGN(const ExpiryRequest request, StatedExpiry(incoming));
+  const std::string hint = "; the action SetTtl changes it";
+  if (request.ttl_seconds && *request.ttl_seconds != existing.ttl_seconds) {
+    return InvalidArgument(
+        "ttl mismatch: the collection has longbow.ttl_seconds=" + std::to_string(existing.ttl_seconds) +
+        ", the put says " + std::to_string(*request.ttl_seconds) + hint);
+  }
+  const std::string column = existing.expiry_column < 0 ? "" : existing.columns->field(existing.expiry_column)->name();
+  if (request.column && *request.column != column) {
+    return InvalidArgument(
+        "expiry mismatch: the collection " +
+        (column.empty() ? std::string("has no expiry column") : "expires by column " + Quoted(column)) +
+        ", the put says longbow.expires_at=" + *request.column + hint);
+  }
+  return {};
+}
+
 Status CheckType(const arrow::Field& existing, const arrow::Field& incoming, bool is_vector) {
   if (existing.type()->Equals(*incoming.type())) {
     return {};
@@ -251,6 +271,14 @@ Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow
   LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(*schema));
   result.metric = metric.value_or(Metric::kL2);
   LB_TRY(CheckMetricOfElements(result));
+  LB_ASSIGN(const ExpiryRequest expiry, StatedExpiry(*schema));
+  LB_ASSIGN(result.columns, WithExpiry(schema, expiry));
+  if (result.columns != schema) {
+    LB_TRY(CheckColumns(*result.columns));
+    LB_ASSIGN(const ExpiryRequest complete, StatedExpiry(*result.columns));
+    result.expiry_column = result.columns->GetFieldIndex(complete.column.value_or(""));
+    result.ttl_seconds = expiry.ttl_seconds.value_or(0);
+  }
   return result;
 }
 
@@ -260,6 +288,7 @@ Result<CollectionSchema> CollectionSchema::Merge(const std::shared_ptr<arrow::Sc
   }
   LB_TRY(CheckColumns(*incoming));
   LB_TRY(CheckMetric(*this, *incoming));
+  LB_TRY(CheckExpiry(*this, *incoming));
   LB_ASSIGN(arrow::FieldVector fields, MergeFields(*this, *incoming));
   CollectionSchema view;
   view.columns = incoming;
@@ -273,6 +302,20 @@ Result<CollectionSchema> CollectionSchema::Merge(const std::shared_ptr<arrow::Sc
   merged.columns = arrow::schema(std::move(fields), columns->metadata());
   LB_TRY(CheckColumns(*merged.columns));
   return merged;
+}
+
+Result<CollectionSchema> CollectionSchema::WithTtl(int64_t ttl, const std::optional<std::string>& column) const {
+  ExpiryRequest request{.ttl_seconds = ttl, .column = column};
+  if (expiry_column >= 0) {
+    const std::string& known = columns->field(expiry_column)->name();
+    if (column && *column != known) {
+      return InvalidArgument("rows expire by column " + Quoted(known) + " already: it cannot become " +
+                             Quoted(*column));
+    }
+    request.column = known;
+  }
+  LB_ASSIGN(const std::shared_ptr<arrow::Schema> changed, WithExpiry(columns, request));
+  return FromArrow(changed);
 }
 
 }  // namespace longbow

@@ -27,15 +27,22 @@ struct CollectionSchema {
   uint32_t dimension = 0;                  // values per row in the vector column (2 x logical dimension for complex)
   ElementType element = ElementType::kFloat32;  // of those values: the parts of complex numbers, bfloat16 in uint16
   Metric metric = Metric::kL2;
+  int expiry_column = -1;   // timestamps at which rows are gone (expiry.h); -1: rows stay
+  int64_t ttl_seconds = 0;  // what rows put without such a time get to live; 0: for ever
 
   // INVALID_ARGUMENT for an unusable id or vector type, an unknown metric or one that makes no sense for the elements,
-  // a duplicate or over-long column name, a type that cannot be stored as Parquet.
+  // a duplicate or over-long column name, a type that cannot be stored as Parquet, an expiry that makes no sense. If
+  // the metadata asks for expiry and the column for it is missing, it is there in the result.
   static Result<CollectionSchema> FromArrow(const std::shared_ptr<arrow::Schema>& schema);
 
   // The schema after a put with `incoming` columns: new columns are added, missing ones (not id, not vector) allowed, a
   // changed type refused: `schema mismatch: type mismatch for column "id": existing=int64, new=utf8`.
   // Returns *this when nothing changes.
   Result<CollectionSchema> Merge(const std::shared_ptr<arrow::Schema>& incoming) const;
+
+  // The schema once rows put from now on live for `ttl_seconds` (0: for ever) unless `column`, the expiry column, says
+  // otherwise. INVALID_ARGUMENT as FromArrow, and if another column is the expiry column already.
+  Result<CollectionSchema> WithTtl(int64_t ttl_seconds, const std::optional<std::string>& column) const;
 };
 
 // Full validation of rows from outside against the schema they are merged into: Arrow's ValidateFull, no null ids, no

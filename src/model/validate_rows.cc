@@ -3,6 +3,7 @@
 #include <arrow/type.h>
 
 #include "base/limits.h"
+#include "model/expiry.h"
 #include "model/schema.h"
 #include "model/type_name.h"
 #include "model/vectors.h"
@@ -107,6 +108,12 @@ Status ValidateRows(const CollectionSchema& schema, const arrow::RecordBatch& ro
   }
   if (schema.vector_column >= 0) {
     LB_TRY(CheckVectors(schema, rows));
+  }
+  if (schema.expiry_column >= 0) {
+    const std::string& name = schema.columns->field(schema.expiry_column)->name();
+    if (const auto times = rows.GetColumnByName(name); times != nullptr) {
+      LB_TRY(CheckExpiryTimes(name, *times));
+    }
   }
   for (int i = 0; i < rows.num_columns(); ++i) {
     LB_TRY(CheckDeclaredNulls(*rows.schema()->field(i), *rows.column(i), rows.column_name(i)));

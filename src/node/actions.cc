@@ -70,6 +70,12 @@ Result<Answers> Delete(Services& services, const std::string& body, const Cancel
   return Answers{"deleted"};
 }
 
+Result<Answers> SetTtl(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::SetTtlRequest request, wire::ParseSetTtl(body));
+  LB_TRY(services.store.SetTtl(request.collection, request.ttl_seconds, request.expiry_column));
+  return Answers{R"({"status": "set"})"};
+}
+
 Result<Answers> DeleteDataset(Services& services, const std::string& body, const Cancellation*) {
   LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
   const std::string& name = request.dataset.empty() ? request.name : request.dataset;
@@ -142,6 +148,7 @@ constexpr Action kActions[] = {
     {"check_readiness", "State of the node or of one dataset", CheckReadiness, false},
     {"delete", "Deletes rows by id", Delete, true},
     {"Delete", "Same as delete", Delete, true},
+    {"SetTtl", "How long rows put from now on live, and by which column rows expire", SetTtl, true},
     {"delete-dataset", "Deletes a dataset", DeleteDataset, true},
     {"CreateNamespace", "Creates a namespace", CreateNamespace, true},
     {"DeleteNamespace", "Deletes an empty namespace ({\"name\"}) or a dataset ({\"dataset\"})", DeleteNamespace, true},

@@ -12,13 +12,13 @@ namespace {
 namespace pb = arrow::flight::protocol;
 
 Result<pb::FlightInfo> InfoOf(const engine::Collection& collection) {
-  const std::shared_ptr<const engine::View> view = collection.shard.Pin();
+  const std::shared_ptr<const engine::View> view = collection.shard.PinNow();
   pb::FlightInfo info;
   LB_ASSIGN(*info.mutable_schema(), wire::IpcSchema(*view->schema->columns));
   info.mutable_flight_descriptor()->set_type(pb::FlightDescriptor::PATH);
   info.mutable_flight_descriptor()->add_path(collection.name);
   info.add_endpoint()->mutable_ticket()->set_ticket(collection.name);
-  info.set_total_records(static_cast<int64_t>(view->live_rows));
+  info.set_total_records(static_cast<int64_t>(view->CountLive()));
   info.set_total_bytes(static_cast<int64_t>(view->size_bytes));
   return info;
 }
@@ -59,7 +59,7 @@ Status ListFlights(Services& services, net::Call& call, const std::string& reque
   LB_ASSIGN(const wire::Criteria criteria, wire::ParseCriteria(message.expression()));
   for (const auto& collection : services.store.List()) {
     LB_TRY(cancellation->Check());
-    if (criteria.Matches(collection->name, collection->shard.Pin()->live_rows)) {
+    if (criteria.Matches(collection->name, collection->shard.PinNow()->CountLive())) {
       LB_ASSIGN(const pb::FlightInfo info, InfoOf(*collection));
       Send(call, info);
     }

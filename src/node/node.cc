@@ -41,6 +41,7 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   store.segment.graph.memory = options.index_memory_lean ? engine::IndexMemory::kLean : engine::IndexMemory::kFast;
   store.segment.kernels = options.kernels;
   store.search.ef = options.hnsw_ef_search;
+  store.default_ttl_seconds = options.default_ttl.count();
   store.index_threads = options.index_threads;
   store.tail_rows_max = limits::kTailRowsMax;
   // Only whole files are cut, so two must fit into what may be kept.

@@ -45,6 +45,8 @@ struct ServeOptions {
   bool index_memory_lean = false;  // sealed graphs are made for little memory, not for speed
   uint32_t segment_rows_max = limits::kSegmentRowsMax;
 
+  std::chrono::seconds default_ttl{0};  // of datasets whose first put says nothing about expiry; 0: rows stay
+
   // Threads, all at least 1: 0 in the configuration has become the number of cores.
   uint32_t index_threads = 1;
   uint32_t search_threads = 1;

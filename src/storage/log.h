@@ -32,6 +32,8 @@ enum class RecordKind : uint16_t {
   kDropCollection = 4,
   kCreateNamespace = 5,
   kDropNamespace = 6,
+  kSetSchema = 7,
+  kExpire = 8,
 };
 
 struct LogRecord {

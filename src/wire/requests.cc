@@ -18,6 +18,7 @@ constexpr char kTicket[] = "invalid ticket format";
 constexpr char kSearch[] = "invalid search request";
 constexpr char kSearchById[] = "invalid search-by-id request";
 constexpr char kDelete[] = "invalid delete request";
+constexpr char kSetTtl[] = "invalid SetTtl request";
 constexpr char kName[] = "invalid request";
 constexpr double kHybridAlpha = 0.5;  // weight of the dense part where a text query comes without one
 
@@ -250,6 +251,25 @@ Result<DeleteRequest> ParseDelete(std::string_view body) {
   if (request.ids.empty()) {
     return InvalidArgument(std::string(kDelete) + ": \"id\" is missing");
   }
+  return request;
+}
+
+Result<SetTtlRequest> ParseSetTtl(std::string_view body) {
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSetTtl));
+  JsonReader reader(document.root(), kSetTtl);
+  SetTtlRequest request;
+  ReadName(reader, "dataset", "name", &request.collection);
+  if (request.collection.empty()) {
+    return InvalidArgument("missing dataset name");
+  }
+  if (!reader.Find("ttl_seconds")) {
+    reader.Fail("\"ttl_seconds\" is missing: a whole number of seconds, 0 for rows that stay");
+  }
+  reader.Integer("ttl_seconds", &request.ttl_seconds);
+  if (reader.Find("expires_at")) {
+    reader.Text("expires_at", &request.expiry_column.emplace());
+  }
+  LB_TRY(reader.Finish());
   return request;
 }
 

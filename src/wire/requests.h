@@ -39,6 +39,15 @@ struct DeleteRequest {
 };
 Result<DeleteRequest> ParseDelete(std::string_view body);
 
+// {"dataset", "ttl_seconds", "expires_at"}: the last may be missing. Whether the number makes sense is the store's
+// matter.
+struct SetTtlRequest {
+  std::string collection;
+  int64_t ttl_seconds = 0;
+  std::optional<std::string> expiry_column;
+};
+Result<SetTtlRequest> ParseSetTtl(std::string_view body);
+
 // {"dataset": s} or {"name": s}; both may be given, either may be empty. Empty body = both empty.
 struct NameRequest {
   std::string dataset;

@@ -10,6 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)ParseSearch(text);
   (void)ParseSearchById(text);
   (void)ParseDelete(text);
+  (void)ParseSetTtl(text);
   (void)ParseName(text);
   if (const auto criteria = ParseCriteria(text); criteria.ok()) {
     (void)criteria->Matches("name", 7);

@@ -298,6 +298,20 @@ TEST(ParseSearchById, TakesNumbersAndStrings) {
   ExpectInvalid(ParseSearchById(R"({"dataset":"ds","id":[1]})"), "\"id\" must be");
 }
 
+TEST(ParseSetTtl, TakesSecondsAndAColumn) {
+  const auto request = ParseSetTtl(R"({"dataset":"ds","ttl_seconds":"60","expires_at":"ends"})");
+  ASSERT_TRUE(request.ok()) << request.status().ToString();
+  EXPECT_EQ(request->collection, "ds");
+  EXPECT_EQ(request->ttl_seconds, 60);
+  EXPECT_EQ(request->expiry_column, "ends");
+  EXPECT_EQ(ParseSetTtl(R"({"name":"ds","ttl_seconds":0,"expires_at":null})")->expiry_column, std::nullopt);
+  ExpectInvalid(ParseSetTtl(R"({"dataset":"ds"})"), "\"ttl_seconds\" is missing");
+  ExpectInvalid(ParseSetTtl(R"({"ttl_seconds":1})"), "missing dataset name");
+  ExpectInvalid(ParseSetTtl(R"({"dataset":"ds","ttl_seconds":1.5})"), "ttl_seconds");
+  ExpectInvalid(ParseSetTtl(R"({"dataset":"ds","ttl_seconds":99999999999999999999})"), "out of range");
+  ExpectInvalid(ParseSetTtl(R"({"dataset":"ds","ttl_seconds":1,"expires_at":7})"), "expires_at");
+}
+
 TEST(ParseDelete, TakesOneOrMany) {
   EXPECT_EQ(ParseDelete(R"({"dataset":"ds","id":"7"})")->ids, (std::vector<std::string>{"7"}));
   EXPECT_EQ(ParseDelete(R"({"dataset":"ds","ids":[1,"b",-3]})")->ids, (std::vector<std::string>{"1", "b", "-3"}));
