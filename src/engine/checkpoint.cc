@@ -154,6 +154,14 @@ Status Checkpoints::WriteGraphs(const std::vector<StateCut::Part>& collections, 
   return {};
 }
 
+bool Checkpoints::HasNewsOf(ShardId shard) const {
+  const SegmentKey first{shard, 0};
+  const auto graph = graphs_.lower_bound(first);
+  const auto part = marked_parts_.lower_bound({first, 0});
+  return (graph != graphs_.end() && graph->first.first == shard) ||
+         (part != marked_parts_.end() && part->first.first == shard);
+}
+
 void Checkpoints::NoteGraph(const SegmentKey& segment, uint32_t rows) { graph_rows_[segment] = rows; }
 
 void Checkpoints::ForgetGraph(const SegmentKey& segment) {
@@ -184,6 +192,9 @@ Status Checkpoints::Write(const StateCut& cut) {
               WriteCollection(part, FindCollection(part.collection->shard.id()), next.generation));
     next.collections.push_back(std::move(entry));
   }
+  if (!next.collections.empty()) {
+    LB_TRY(folder_.fs.SyncDirectory(folder_.PathOf(kFolder)));
+  }
   LB_TRY(storage::WriteManifest(folder_.fs, folder_.path, next));
   manifest_ = std::move(next);
   for (const auto& [key, graph] : graphs_) {
@@ -198,7 +209,8 @@ Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Pa
                                                               const storage::CollectionEntry* before,
                                                               uint64_t generation) {
   const View& view = *part.view;
-  if (before != nullptr && before->last_index.value == view.version && SameSegments(*before, view) && !HasNews()) {
+  if (before != nullptr && before->last_index.value == view.version && SameSegments(*before, view) &&
+      !HasNewsOf(before->shard)) {
     return *before;
   }
   storage::CollectionEntry entry;
@@ -222,7 +234,6 @@ Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Pa
               storage::WriteDeletedRows(folder_.fs, folder_.PathOf(entry.deleted.file), DeadRows(view)));
   }
   LB_TRY(folder_.fs.SyncDirectory(folder_.PathOf(folder)));
-  LB_TRY(folder_.fs.SyncDirectory(folder_.PathOf(kFolder)));
   return entry;
 }
 

@@ -50,6 +50,7 @@ class Checkpoints {
   Status Write(const StateCut& cut);
   // Whether there is anything to write but entries of the log: graphs, marked parts.
   bool HasNews() const { return !graphs_.empty() || !marked_parts_.empty(); }
+  bool HasNewsOf(ShardId shard) const;
 
   // Writes the sealed graphs of segments that have none in a file, or one of fewer rows. They are named by a Write of a
   // cut that is taken later than this call: what they leave out as dead is dead there too. CANCELLED once `keep_on` is

@@ -83,7 +83,7 @@ class RestartTest : public ::testing::TestWithParam<bool> {
   }
   std::shared_ptr<const View> ViewOf(const std::string& name) { return (*store_->Find(name))->shard.Pin(); }
   void WaitUntil(const char* what, const std::function<bool()>& done) {
-    for (int i = 0; i < 600 && !done(); ++i) {
+    for (int i = 0; i < 12'000 && !done(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     ASSERT_TRUE(done()) << what;
@@ -185,6 +185,27 @@ TEST_P(RestartTest, GraphsComeFromTheirFilesAndNothingIsReplayed) {
   ExpectAllIsThere();
   EXPECT_EQ(ViewOf("a")->segments.size(), 4u);
   Open();
+  ExpectAllIsThere();
+}
+
+// One of ten thousand collections gets a graph: the files of the others stay as they are.
+TEST_P(RestartTest, AGraphIsNoNewsOfOtherCollections) {
+  Open();
+  for (const char* name : {"b", "c", "d"}) {
+    PutMany(name, 0, 10);
+    Delete(name, 3);
+  }
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  const std::vector<std::string> before = Files(".bits");
+  ASSERT_EQ(before.size(), 3u);
+  PutMany("a", 0, 400);
+  WaitForGraphs("a");
+  WaitUntil("the graph is in a file", [&] { return Files(".graph").size() == 1; });
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  EXPECT_EQ(Files(".bits"), before);
+  Open();
+  WaitForCheck();
+  EXPECT_EQ(ViewOf("a")->segments.front().segment->graph().Pin(400).kind, GraphKind::kSealed);
   ExpectAllIsThere();
 }
 

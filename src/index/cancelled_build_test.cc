@@ -1,6 +1,7 @@
 // Long work on graphs ends soon after it is cancelled, wherever it stands.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ctime>
 #include <functional>
 
@@ -48,7 +49,8 @@ class CancelledBuild : public testing::Test {
       const microseconds start = ThreadCpu();
       EXPECT_EQ(work(&cancellation).code(), StatusCode::kDeadlineExceeded);
       const microseconds over = ThreadCpu() - start - allowed;
-      EXPECT_LT(over.count(), 30'000 * kFewer) << "after " << allowed.count() << " of " << full.count() << " us";
+      EXPECT_LT(over, std::max<microseconds>(std::chrono::milliseconds(30 * kFewer), full / 8))
+          << "after " << allowed.count() << " of " << full.count() << " us";
     }
   }
 
