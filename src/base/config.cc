@@ -306,6 +306,10 @@ uint64_t Config::Size(std::string_view name) const { return ParseSize(Find(name,
 std::string Config::ToToml() const {
   std::string toml;
   for (const auto& [option, text, source] : settings_) {
+    if (option->secret && !text.empty()) {
+      toml += "# " + std::string(option->name) + " is set and not shown  # " + source + "\n";
+      continue;
+    }
     toml += std::string(option->name) + " = " + TomlValue(option->type, text) + "  # " + source + "\n";
   }
   return toml;

@@ -31,6 +31,7 @@ struct Option {
   double min = std::numeric_limits<double>::lowest();
   double max = std::numeric_limits<double>::max();
   std::string_view choices = {};  // for strings: the words allowed, with blanks between; empty = any text
+  bool secret = false;            // never shown; better set by the environment than by a flag, which others see
 };
 
 using Environment = std::map<std::string, std::string>;
@@ -56,7 +57,8 @@ class Config {
 
   // Where the value comes from: "default", "flag --hnsw-m", "environment HNSW_M", "longbow.toml:3".
   const std::string& Source(std::string_view name) const;
-  // All values as a TOML file that gives them again, each with a comment that says where it comes from.
+  // All values as a TOML file that gives them again, each with a comment that says where it comes from. Secrets that are
+  // set are left out.
   std::string ToToml() const;
   // One sentence for each variable of `not_honoured` that is set.
   const std::vector<std::string>& warnings() const { return warnings_; }

@@ -13,6 +13,7 @@
 #include "cli/doctor.h"
 #include "cli/estimate_command.h"
 #include "cli/fsck.h"
+#include "cli/snapshot_commands.h"
 #include "kernels/dispatch.h"
 
 namespace longbow::bin {
@@ -21,13 +22,17 @@ namespace {
 constexpr int kExitOk = 0;
 constexpr int kExitUsage = 2;  // nothing was started or created
 
-constexpr std::string_view kCommands[] = {"serve", "config", "fsck", "doctor", "bench", "estimate", "version", "help"};
+constexpr std::string_view kCommands[] = {"serve",   "config", "fsck",     "doctor",  "snapshot", "snapshots",
+                                          "restore", "bench",  "estimate", "version", "help"};
 constexpr char kHelp[] = R"(longbow: Arrow-native vector database
 
   longbow serve [options]    run a node until SIGTERM or SIGINT; prints one line when it is ready
   longbow config [options]   print the configuration that serve would run with, as TOML, and where each value comes from
   longbow fsck DIR           check every byte of a data folder that no node uses, and repair it; --help tells more
   longbow doctor [DIR]       what of this machine, and of the disk under DIR, would hurt a node; --help tells more
+  longbow snapshot ...       copy a data folder that no node uses to a folder or to S3; --help tells more
+  longbow snapshots ...      list the snapshots there; --help tells more
+  longbow restore ...        make a data folder of a snapshot; --help tells more
   longbow bench index ...    recall, speed and memory of an index on .npy files; --help tells more
   longbow estimate ...       bytes and minutes that an index would take on this machine; --help tells more
   longbow version            print the version
@@ -71,12 +76,13 @@ bool AsksForHelp(std::span<const std::string> arguments) {
 int UnknownCommand(const std::string& command) {
   const std::string near = Nearest(command, kCommands);
   return Fail("unknown command '" + command + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") +
-              " (serve, config, fsck, doctor, bench, estimate, version or help)");
+              " (serve, config, fsck, doctor, snapshot, snapshots, restore, bench, estimate, version or help)");
 }
 
 int Run(std::span<const std::string> arguments) {
   if (arguments.empty()) {
-    return Fail("which command? serve, config, fsck, doctor, bench, estimate, version or help");
+    return Fail(
+        "which command? serve, config, fsck, doctor, snapshot, snapshots, restore, bench, estimate, version or help");
   }
   const std::string& command = arguments.front();
   arguments = arguments.subspan(1);
@@ -92,6 +98,15 @@ int Run(std::span<const std::string> arguments) {
   }
   if (command == "doctor") {
     return cli::RunDoctor(arguments);
+  }
+  if (command == "snapshot") {
+    return cli::RunSnapshot(arguments);
+  }
+  if (command == "snapshots") {
+    return cli::RunSnapshots(arguments);
+  }
+  if (command == "restore") {
+    return cli::RunRestore(arguments);
   }
   if (command == "bench") {
     return cli::RunBench(arguments);

@@ -96,6 +96,10 @@ class Store {
   Status DropNamespace(const std::string& name);
   // Writes a checkpoint now and cuts the log.
   Status Checkpoint();
+  // Writes a checkpoint unless nothing changed, and keeps its files, below `folder()`, as long as it is held. Writers
+  // do not wait for it.
+  Result<std::shared_ptr<const storage::Manifest>> PinCheckpoint();
+  const DataFolder& folder() const { return checkpoints_.folder(); }
 
   // ---- reads ----
   Result<std::shared_ptr<Collection>> Find(const std::string& name) const;

@@ -56,6 +56,12 @@ void Store::StartFileCheck() {
 
 Status Store::Checkpoint() { return WriteCheckpoint(false); }
 
+Result<std::shared_ptr<const storage::Manifest>> Store::PinCheckpoint() {
+  LB_TRY(Checkpoint());
+  std::lock_guard lock(checkpoint_mu_);
+  return checkpoints_.Pin();
+}
+
 Status Store::WriteCheckpoint(bool even_unchanged) {
   std::lock_guard lock(checkpoint_mu_);
   StateCut cut;

@@ -2,6 +2,8 @@
 //
 //   <data>/FORMAT   one line, "longbow-data 1"; written when the folder is made, never changed
 //   <data>/LOCK     held with an advisory lock while a process uses the folder; its text says who
+//   <data>/RESTORING  which snapshot is being restored; FORMAT is missing until that is done, so nobody opens the
+//   folder
 // What else is in the folder is its users' affair; see manifest.h and log.h.
 #pragma once
 
@@ -24,10 +26,20 @@ class DataDir {
   static Result<std::unique_ptr<DataDir>> Open(FileSystem& fs, const std::string& path, const std::string& owner,
                                                Clock& clock = RealClock());
 
+  // Takes a folder that is missing or empty, or in which restoring the same snapshot was interrupted, and marks it: no
+  // Open succeeds before FinishRestore. FAILED_PRECONDITION for every other folder, which stays as it is.
+  static Result<std::unique_ptr<DataDir>> BeginRestore(FileSystem& fs, const std::string& path,
+                                                       const std::string& snapshot, Clock& clock = RealClock());
+  // Makes it a data folder like all others. Everything in it must be durable.
+  static Status FinishRestore(FileSystem& fs, const std::string& path);
+
  private:
   explicit DataDir(std::unique_ptr<File> lock) : lock_(std::move(lock)) {}
 
   const std::unique_ptr<File> lock_;
 };
+
+// Makes a folder and those above it, durably; OK if it is there.
+Status MakeFolderDurably(FileSystem& fs, const std::string& path);
 
 }  // namespace longbow::storage

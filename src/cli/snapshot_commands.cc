@@ -1,0 +1,216 @@
+#include "cli/snapshot_commands.h"
+
+#include <array>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/file.h"
+#include "base/kill_point.h"
+#include "base/random.h"
+#include "cli/offline_store.h"
+#include "cli/progress_line.h"
+#include "cli/s3_options.h"
+#include "engine/snapshot.h"
+#include "engine/snapshot_places.h"
+
+namespace longbow::cli {
+namespace {
+
+constexpr Option kData{.name = "data", .default_text = "", .help = "Data folder."};
+constexpr Option kFrom{
+    .name = "from", .default_text = "", .help = "Where the snapshots are: a folder, or s3://BUCKET/PREFIX."};
+constexpr Option kTo{.name = "to", .default_text = "", .help = "Where to keep it: a folder, or s3://BUCKET/PREFIX."};
+constexpr Option kId{.name = "snapshot", .default_text = "", .help = "Which one, by its id; empty = the youngest of a whole store."};
+constexpr Option kCollection{.name = "collection", .default_text = "", .help = "Only this dataset; empty = all."};
+
+constexpr std::array kSnapshotTable = {
+    kData,           kTo, kCollection, kS3Endpoint, kS3Region, kS3UsePathStyle, kAwsAccessKeyId, kAwsSecretAccessKey,
+    kAwsSessionToken};
+constexpr std::array kListTable = {kFrom,           kS3Endpoint,         kS3Region,       kS3UsePathStyle,
+                                   kAwsAccessKeyId, kAwsSecretAccessKey, kAwsSessionToken};
+constexpr std::array kRestoreTable = {
+    kFrom, kId, kData, kS3Endpoint, kS3Region, kS3UsePathStyle, kAwsAccessKeyId, kAwsSecretAccessKey, kAwsSessionToken};
+
+struct Command {
+  const char* name;
+  const char* help;
+  std::span<const Option> table;
+  std::span<const std::string_view> required;
+};
+
+constexpr std::string_view kSnapshotNeeds[] = {"data", "to"};
+constexpr std::string_view kListNeeds[] = {"from"};
+constexpr std::string_view kRestoreNeeds[] = {"from", "data"};
+
+constexpr Command kSnapshot{"snapshot",
+                            R"(longbow snapshot: copy a data folder that no node uses to where snapshots are kept
+
+  longbow snapshot --data DIR --to PLACE [options]
+
+Files that an earlier snapshot there has are not copied again. A running node takes snapshots by the action
+CreateSnapshot. Exit status: 0 done; 1 not; 2 the command line is wrong.
+
+Options:
+)",
+                            kSnapshotTable, kSnapshotNeeds};
+constexpr Command kSnapshots{"snapshots", R"(longbow snapshots: list the snapshots of a place, oldest first
+
+  longbow snapshots --from PLACE [options]
+
+Exit status: 0 all can be read; 1 not; 2 the command line is wrong.
+
+Options:
+)",
+                             kListTable, kListNeeds};
+constexpr Command kRestore{"restore", R"(longbow restore: make a data folder of a snapshot
+
+  longbow restore --from PLACE --data DIR [--snapshot ID] [options]
+
+DIR must be missing or empty; if a restore was interrupted there, the same command goes on. Every byte is checked. Exit
+status: 0 done; 1 not; 2 the command line is wrong.
+
+Options:
+)",
+                           kRestoreTable, kRestoreNeeds};
+
+int Fail(const Command& command, const Status& status) {
+  std::fprintf(stderr, "longbow %s: %s\n", command.name, std::string(status.message()).c_str());
+  return status.code() == StatusCode::kInvalidArgument ? 2 : 1;
+}
+
+// Only what names the S3 store: other variables configure nodes.
+Environment S3Environment() {
+  Environment environment;
+  for (const auto& [name, value] : ProcessEnvironment()) {
+    const std::string_view plain = std::string_view(name).substr(name.starts_with("LONGBOW_") ? 8 : 0);
+    if (plain.starts_with("S3_") || plain.starts_with("AWS_")) {
+      environment.emplace(name, value);
+    }
+  }
+  return environment;
+}
+
+constexpr std::string_view kForNodes[] = {"s3_bucket", "s3_prefix", "s3_enabled"};
+
+// Runs a command with its configuration.
+int Run(const Command& command, std::span<const std::string> arguments, Status (*run)(const Config& config)) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--help" || argument == "-h") {
+      std::printf("%s%s", command.help, DescribeOptions(command.table).c_str());
+      return 0;
+    }
+  }
+  // For crash tests, as in `longbow serve`.
+  if (const char* text = std::getenv("LONGBOW_KILL_AT"); text != nullptr) {
+    if (const Status armed = ArmKillPoint(text); !armed.ok()) {
+      return Fail(command, armed);
+    }
+  }
+  const Result<Config> config = Config::Load(command.table, kForNodes, arguments, S3Environment(), RealFileSystem());
+  if (!config.ok()) {
+    return Fail(command, config.status());
+  }
+  for (const std::string_view name : command.required) {
+    if (config->String(name).empty()) {
+      return Fail(command, InvalidArgument("--" + std::string(name) + " is missing: longbow " + command.name +
+                                           " --help tells more"));
+    }
+  }
+  const Status status = run(*config);
+  engine::FinishPlaces();
+  return status.ok() ? 0 : Fail(command, status);
+}
+
+std::string TimeOf(int64_t wall_ns) {
+  const auto seconds = static_cast<std::time_t>(wall_ns / 1'000'000'000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S UTC", &parts)};
+}
+
+double Megabytes(uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
+uint64_t RowsOf(const auto& index) {
+  uint64_t rows = 0;
+  for (const auto& collection : index.collections) {
+    rows += collection.rows;
+  }
+  return rows;
+}
+
+void PrintDone(const char* what, const auto& index, const engine::SnapshotProgress& progress,
+               std::chrono::steady_clock::time_point started) {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  std::printf("%s %s: %zu datasets, %" PRIu64 " rows, up to record %" PRIu64
+              "; %zu files, %.1f MB, of which %.1f MB were copied, in %.1f s\n",
+              what, index.id.c_str(), index.collections.size(), RowsOf(index), index.lsn.value, index.files.size(),
+              Megabytes(index.size_bytes()), Megabytes(progress.bytes_copied), took.count());
+}
+
+Status Snapshot(const Config& config) {
+  const auto started = std::chrono::steady_clock::now();
+  LB_ASSIGN(const auto target, engine::OpenPath(RealFileSystem(), config.String("to"), ToS3Settings(config),
+                                                engine::TargetAccess::kWrite));
+  LB_ASSIGN(const auto offline, OfflineStore::Open(config.String("data"), "longbow snapshot"));
+  LB_ASSIGN(const auto manifest, offline->store().PinCheckpoint());
+  LB_ASSIGN(const uint64_t number, SystemSeed());
+  engine::KnownContents known;
+  engine::SnapshotProgress progress;
+  const int64_t now_ns = RealClock().WallNowNs();
+  const ProgressLine line(progress);
+  LB_ASSIGN(const auto index,
+            engine::WriteSnapshot(offline->store().folder(), *manifest,
+                                  {engine::MakeSnapshotId(now_ns, number), config.String("collection"), now_ns},
+                                  *target, &known, nullptr, &progress));
+  PrintDone("wrote snapshot", index, progress, started);
+  return {};
+}
+
+Status Snapshots(const Config& config) {
+  LB_ASSIGN(const auto source, engine::OpenPath(RealFileSystem(), config.String("from"), ToS3Settings(config),
+                                                engine::TargetAccess::kRead));
+  LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots, engine::ListSnapshots(*source));
+  std::printf("%-34s %-23s %12s %12s %10s  %s\n", "snapshot", "taken", "record", "rows", "MB", "datasets");
+  Status damaged;
+  for (const engine::ListedSnapshot& snapshot : snapshots) {
+    const auto& index = snapshot.index;
+    if (!snapshot.status.ok()) {
+      std::printf("%-34s %s\n", index.id.c_str(), std::string(snapshot.status.message()).c_str());
+      damaged = DataLoss("not all snapshots can be read");
+      continue;
+    }
+    std::printf("%-34s %-23s %12" PRIu64 " %12" PRIu64 " %10.1f  %s\n", index.id.c_str(),
+                TimeOf(index.taken_at_ns).c_str(), index.lsn.value, RowsOf(index), Megabytes(index.size_bytes()),
+                index.collection.empty() ? std::to_string(index.collections.size()).c_str() : index.collection.c_str());
+  }
+  return damaged;
+}
+
+Status Restore(const Config& config) {
+  const auto started = std::chrono::steady_clock::now();
+  LB_ASSIGN(const auto source, engine::OpenPath(RealFileSystem(), config.String("from"), ToS3Settings(config),
+                                                engine::TargetAccess::kRead));
+  LB_ASSIGN(const engine::SegmentOptions segment, OfflineSegmentOptions());
+  engine::SnapshotProgress progress;
+  const ProgressLine line(progress);
+  LB_ASSIGN(const auto index, engine::RestoreSnapshot(RealFileSystem(), *source,
+                                                      {config.String("snapshot"), config.String("data"), segment},
+                                                      RealClock(), &progress));
+  PrintDone("restored snapshot", index, progress, started);
+  return {};
+}
+
+}  // namespace
+
+int RunSnapshot(std::span<const std::string> arguments) { return Run(kSnapshot, arguments, Snapshot); }
+int RunSnapshots(std::span<const std::string> arguments) { return Run(kSnapshots, arguments, Snapshots); }
+int RunRestore(std::span<const std::string> arguments) { return Run(kRestore, arguments, Restore); }
+
+}  // namespace longbow::cli

@@ -1,0 +1,30 @@
+#include "storage/content_hash.h"
+
+#define XXH_INLINE_ALL
+#include <arrow/vendored/xxhash.h>
+
+#include <array>
+#include <cstdio>
+
+namespace longbow::storage {
+
+struct ContentHash::State {
+  XXH3_state_t xxh3;
+};
+
+ContentHash::ContentHash() : state_(std::make_unique<State>()) { XXH3_128bits_reset(&state_->xxh3); }
+ContentHash::~ContentHash() = default;
+
+void ContentHash::Update(std::span<const uint8_t> bytes) {
+  XXH3_128bits_update(&state_->xxh3, bytes.data(), bytes.size());
+}
+
+std::string ContentHash::Finish() const {
+  const XXH128_hash_t hash = XXH3_128bits_digest(&state_->xxh3);
+  std::array<char, 33> text{};
+  std::snprintf(text.data(), text.size(), "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                static_cast<unsigned long long>(hash.low64));
+  return text.data();
+}
+
+}  // namespace longbow::storage
