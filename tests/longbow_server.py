@@ -52,6 +52,7 @@ class LongbowServer:
         self.options = options  # max_memory=1 -> --max-memory=1
         self.log_path = self.data_dir.parent / f"{self.data_dir.name}.log"
         self.process: subprocess.Popen[str] | None = None
+        self.environment: dict[str, str] = {}  # besides the options
         self.kill_at = ""  # "name:nth": where the next process kills itself, see src/base/kill_point.h
         self.data_port = self.meta_port = self.metrics_port = 0
 
@@ -75,7 +76,7 @@ class LongbowServer:
         arguments += [f"--{key.replace('_', '-')}={value}" for key, value in self.options.items()]
         with open(self.log_path, "ab") as log:
             self.log_start = log.tell()
-            environment = clean_environment() | ({"LONGBOW_KILL_AT": self.kill_at} if self.kill_at else {})
+            environment = clean_environment() | self.environment | ({"LONGBOW_KILL_AT": self.kill_at} if self.kill_at else {})
             self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
 
     def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> LongbowServer:

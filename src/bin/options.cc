@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "bin/listen_address.h"
+#include "cli/s3_options.h"
 #include "kernels/dispatch.h"
 
 namespace longbow::bin {
@@ -165,6 +166,23 @@ constexpr std::array kTable = {
            .help = "A checkpoint this often if anything changed; 0 = only by size.",
            .min = 0,
            .max = 31'536'000},
+    Option{.name = "snapshot_path",
+           .default_text = "",
+           .help = "Folder for the action CreateSnapshot; empty = no snapshots in a folder."},
+    Option{.name = "s3_enabled",
+           .type = kBool,
+           .default_text = "true",
+           .help = "Whether snapshots go to s3_bucket, if there is one."},
+    Option{.name = "s3_bucket",
+           .default_text = "",
+           .help = "Bucket for the action CreateSnapshot, which must exist; empty = no snapshots in S3."},
+    Option{.name = "s3_prefix", .default_text = "", .help = "What names in the bucket begin with."},
+    cli::kS3Endpoint,
+    cli::kS3Region,
+    cli::kS3UsePathStyle,
+    cli::kAwsAccessKeyId,
+    cli::kAwsSecretAccessKey,
+    cli::kAwsSessionToken,
     Option{.name = "drain_timeout",
            .type = kDuration,
            .default_text = "10s",
@@ -173,7 +191,7 @@ constexpr std::array kTable = {
            .max = 86'400},
 };
 
-constexpr std::array<std::string_view, 41> kNotHonoured = {
+constexpr std::array<std::string_view, 40> kNotHonoured = {
     "max_memory",
     "ttl",
     "grpc_max_send_msg_size",
@@ -214,7 +232,6 @@ constexpr std::array<std::string_view, 41> kNotHonoured = {
     "ring_sharding_enabled",
     "ingestion_worker_count",
     "storage_backend",
-    "snapshot_path",
 };
 
 std::string HostName() {
@@ -319,6 +336,18 @@ Status FillEngine(const Config& config, node::ServeOptions& options) {
   return {};
 }
 
+void FillSnapshots(const Config& config, node::ServeOptions& options) {
+  options.snapshots.folder = config.String("snapshot_path");
+  if (config.Bool("s3_enabled") && !config.String("s3_bucket").empty()) {
+    options.snapshots.s3 = cli::ToS3Settings(config);
+    options.snapshots.s3.bucket = config.String("s3_bucket");
+    std::string prefix = config.String("s3_prefix");
+    prefix.erase(0, prefix.find_first_not_of('/'));
+    prefix.erase(prefix.find_last_not_of('/') + 1);
+    options.snapshots.s3.prefix = std::move(prefix);
+  }
+}
+
 }  // namespace
 
 std::span<const Option> ServeTable() { return kTable; }
@@ -338,6 +367,7 @@ Result<node::ServeOptions> ToServeOptions(const Config& config, FileSystem& fs) 
   LB_TRY(FillTls(config, fs, options));
   FillTransport(config, options);
   LB_TRY(FillEngine(config, options));
+  FillSnapshots(config, options);
   options.node_id = config.String("node_id").empty() ? HostName() : config.String("node_id");
   options.data_path = config.String("data_path");
   if (options.data_path.empty()) {

@@ -8,6 +8,7 @@
 
 #include "flight.pb.h"
 #include "node/searching.h"
+#include "node/snapshot_actions.h"
 #include "wire/flight_data.h"
 #include "wire/requests.h"
 #include "wire/results.h"
@@ -157,6 +158,10 @@ constexpr Action kActions[] = {
     {"GetNamespaceDatasetCount", "Number of datasets in a namespace", NamespaceDatasetCount, false},
     {"cluster-status", "Members of the cluster; UNAVAILABLE on a single node", ClusterStatus, false},
     {"ForceSnapshot", "Writes a checkpoint now", ForceSnapshot, true},
+    {"CreateSnapshot", "Begins a snapshot to where this node keeps them", CreateSnapshot, true},
+    {"SnapshotStatus", "How far a snapshot is", SnapshotStatus, false},
+    {"CancelSnapshot", "Ends a snapshot that is being taken", CancelSnapshot, false},
+    {"ListSnapshots", "Snapshots that are complete", ListSnapshots, true},
 };
 
 }  // namespace

@@ -102,8 +102,9 @@ Status Node::StartMetricsPort() {
 
 Status Node::OpenStore() {
   LB_ASSIGN(store_, engine::Store::Open(environment_, StoreOptionsOf(options_)));
-  services_ = std::make_unique<Services>(*store_, search_pool_, write_pool_, request_metrics_, environment_.logger,
-                                         draining_, watchers_);
+  LB_ASSIGN(snapshots_, engine::SnapshotJobs::Make(*store_, environment_, options_.snapshots));
+  services_ = std::make_unique<Services>(*store_, *snapshots_, search_pool_, write_pool_, request_metrics_,
+                                         environment_.logger, draining_, watchers_);
   return {};
 }
 
@@ -136,9 +137,13 @@ void Node::Stop(std::chrono::milliseconds grace) {
   // No callback runs any more. What the pools still hold waits for the log at most, so the store goes last.
   search_pool_.Stop();
   write_pool_.Stop();
+  if (snapshots_) {
+    snapshots_->Stop();
+  }
   if (store_) {
     store_->Stop();
   }
+  engine::FinishPlaces();
   if (metrics_server_) {
     metrics_server_->Stop(kOperatorGrace);
   }

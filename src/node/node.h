@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "engine/snapshot_jobs.h"
 #include "engine/store.h"
 #include "net/server.h"
 #include "node/serve_options.h"
@@ -51,6 +52,7 @@ class Node {
   std::atomic<bool> draining_{false};
   std::atomic<bool> started_{false};
   std::unique_ptr<engine::Store> store_;
+  std::unique_ptr<engine::SnapshotJobs> snapshots_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<net::Server> metrics_server_;
   std::unique_ptr<net::Server> data_server_;

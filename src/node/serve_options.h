@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/sync_policy.h"
+#include "engine/snapshot_places.h"
 
 namespace longbow::kernels {
 struct Kernels;
@@ -57,6 +58,7 @@ struct ServeOptions {
   std::chrono::milliseconds wal_sync_interval{100};        // of kInterval
   uint64_t max_wal_size_bytes = 512u << 20;                // a checkpoint is due when the log is larger
   std::chrono::milliseconds snapshot_interval{3'600'000};  // and, if something changed, this often; 0 = never
+  engine::SnapshotPlaces snapshots;                        // where they are kept; none by default
   std::chrono::milliseconds drain_timeout{10'000};         // what calls in flight have to end after SIGTERM
 
   const kernels::Kernels* kernels = nullptr;  // never null: chosen once at start, lives as long as the process

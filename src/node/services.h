@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "engine/snapshot_jobs.h"
 #include "engine/store.h"
 #include "wire/block_cache.h"
 
@@ -60,6 +61,7 @@ class ReadinessWatchers {
 
 struct Services {
   engine::Store& store;
+  engine::SnapshotJobs& snapshots;
   ThreadPool& search_pool;  // reads: scans and searches
   ThreadPool& write_pool;   // writes: decode, validate, wait for the log
   RequestMetrics& metrics;

@@ -13,8 +13,6 @@
 #include <thread>
 #include <utility>
 
-#include "base/kill_point.h"
-
 namespace longbow::storage {
 namespace {
 
@@ -78,7 +76,6 @@ class ObjectWriter final : public SnapshotTarget::Writer {
   Status Finish() override {
     finished_ = true;
     const arrow::Status closed = stream_->Close();
-    LB_KILL_POINT("snapshot.object.uploaded");
     if (closed.ok()) {
       return {};
     }
@@ -197,25 +194,6 @@ bool IsPlain(std::string_view text, std::string_view more) {
   });
 }
 
-Status CheckSettings(const S3Settings& settings) {
-  const std::string& bucket = settings.bucket;
-  if (bucket.size() < 3 || bucket.size() > 63 || !IsPlain(bucket, ".-") || bucket.front() == '.') {
-    return InvalidArgument("'" + bucket + "' is no name of a bucket: 3 to 63 letters, digits, dots and hyphens");
-  }
-  if (!IsPlain(settings.prefix, "!_.*'()/-") || ("/" + settings.prefix + "/").find("/../") != std::string::npos ||
-      ("/" + settings.prefix + "/").find("/./") != std::string::npos ||
-      settings.prefix.find("//") != std::string::npos || settings.prefix.size() > 512) {
-    return InvalidArgument("'" + settings.prefix + "' is no prefix in a bucket: letters, digits, !_.*'()- and slashes");
-  }
-  if (!IsPlain(settings.region, "-")) {
-    return InvalidArgument("'" + settings.region + "' is no region");
-  }
-  if (settings.access_key_id.empty() != settings.secret_access_key.empty()) {
-    return InvalidArgument("aws_access_key_id and aws_secret_access_key go together: give both, or none");
-  }
-  return {};
-}
-
 // Splits "http://host:port" into scheme and the rest.
 Result<std::pair<std::string, std::string>> ParseEndpoint(const std::string& endpoint) {
   const size_t colon = endpoint.find("://");
@@ -232,6 +210,25 @@ Result<std::pair<std::string, std::string>> ParseEndpoint(const std::string& end
 
 }  // namespace
 
+Status CheckS3Settings(const S3Settings& settings) {
+  const std::string& bucket = settings.bucket;
+  if (bucket.size() < 3 || bucket.size() > 63 || !IsPlain(bucket, ".-") || bucket.front() == '.') {
+    return InvalidArgument("'" + bucket + "' is no name of a bucket: 3 to 63 letters, digits, dots and hyphens");
+  }
+  if (!IsPlain(settings.prefix, "!_.*'()/-") || ("/" + settings.prefix + "/").find("/../") != std::string::npos ||
+      ("/" + settings.prefix + "/").find("/./") != std::string::npos ||
+      settings.prefix.find("//") != std::string::npos || settings.prefix.size() > 512) {
+    return InvalidArgument("'" + settings.prefix + "' is no prefix in a bucket: letters, digits, !_.*'()- and slashes");
+  }
+  if (!IsPlain(settings.region, "-")) {
+    return InvalidArgument("'" + settings.region + "' is no region");
+  }
+  if (settings.access_key_id.empty() != settings.secret_access_key.empty()) {
+    return InvalidArgument("aws_access_key_id and aws_secret_access_key go together: give both, or none");
+  }
+  return settings.endpoint.empty() ? Status() : ParseEndpoint(settings.endpoint).status();
+}
+
 std::string S3Settings::where() const { return "s3://" + bucket + (prefix.empty() ? "" : "/" + prefix); }
 
 Status ParseS3Url(const std::string& url, S3Settings* settings) {
@@ -246,11 +243,11 @@ Status ParseS3Url(const std::string& url, S3Settings* settings) {
   while (settings->prefix.ends_with('/')) {
     settings->prefix.pop_back();
   }
-  return CheckSettings(*settings);
+  return CheckS3Settings(*settings);
 }
 
 Result<std::unique_ptr<SnapshotTarget>> OpenS3Target(const S3Settings& settings, const Cancellation* cancellation) {
-  LB_TRY(CheckSettings(settings));
+  LB_TRY(CheckS3Settings(settings));
   std::string region = settings.region;
   std::string query;
   if (!settings.endpoint.empty() || settings.use_path_style) {

@@ -20,6 +20,7 @@ constexpr char kSearchById[] = "invalid search-by-id request";
 constexpr char kDelete[] = "invalid delete request";
 constexpr char kSetTtl[] = "invalid SetTtl request";
 constexpr char kName[] = "invalid request";
+constexpr char kSnapshot[] = "invalid snapshot request";
 constexpr double kHybridAlpha = 0.5;  // weight of the dense part where a text query comes without one
 
 void CheckName(JsonReader& reader, std::string_view key, const std::string& name) {
@@ -284,6 +285,22 @@ Result<NameRequest> ParseName(std::string_view body) {
   CheckName(reader, "dataset", request.dataset);
   reader.Text("name", &request.name);
   CheckName(reader, "name", request.name);
+  LB_TRY(reader.Finish());
+  return request;
+}
+
+Result<SnapshotRequest> ParseSnapshot(std::string_view body) {
+  SnapshotRequest request;
+  if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return request;
+  }
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSnapshot));
+  JsonReader reader(document.root(), kSnapshot);
+  ReadName(reader, "dataset", "collection", &request.dataset);
+  reader.Text("target", &request.target);
+  CheckName(reader, "target", request.target);
+  reader.Text("id", &request.id);
+  CheckName(reader, "id", request.id);
   LB_TRY(reader.Finish());
   return request;
 }

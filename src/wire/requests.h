@@ -48,6 +48,14 @@ struct SetTtlRequest {
 };
 Result<SetTtlRequest> ParseSetTtl(std::string_view body);
 
+// {"target", "dataset" or "collection", "id"}: each may be missing. Empty body = all empty.
+struct SnapshotRequest {
+  std::string target;
+  std::string dataset;
+  std::string id;
+};
+Result<SnapshotRequest> ParseSnapshot(std::string_view body);
+
 // {"dataset": s} or {"name": s}; both may be given, either may be empty. Empty body = both empty.
 struct NameRequest {
   std::string dataset;

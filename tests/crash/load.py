@@ -132,8 +132,12 @@ def check_samples(client: flight.FlightClient, raw: RawFlight, oracle: DatasetOr
 
 
 def quiet_snapshot(uri: str) -> None:
+    quiet_action(uri, "ForceSnapshot")
+
+
+def quiet_action(uri: str, kind: str) -> None:
     try:
         with flight.connect(uri, generic_options=FRESH_CONNECTION) as client:
-            fc.action(client, "ForceSnapshot")
+            fc.action(client, kind)
     except (flight.FlightError, pa.ArrowException, OSError):
         pass  # the server was killed meanwhile, as planned

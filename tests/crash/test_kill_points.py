@@ -8,37 +8,39 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 import threading
 import time
 
 import numpy as np
 import pytest
 from data_folder import files, overwrite, used_size
-from load import Writer, quiet_snapshot, verify
-from longbow_server import REPOSITORY, LongbowServer, StartFailed
+from load import Writer, quiet_action, quiet_snapshot, verify
+from longbow_server import REPOSITORY, binary, LongbowServer, StartFailed
 from oracle import DatasetOracle
 
 HITS = int(os.environ.get("LONGBOW_TEST_HITS", 3))
 LOAD_MAX_S = 6.0
 ROWS = 2_000
-# Reached only after the disk failed, or seconds after the load: src/storage/log_recover_test.cc and
-# src/engine/graph_kill_test.cc kill there.
-ELSEWHERE = ("log.recover.", "graph.")
+# Reached only after the disk failed, seconds after the load, or by another command: src/storage/log_recover_test.cc,
+# src/engine/graph_kill_test.cc and tests/snapshot/test_damage.py kill there.
+ELSEWHERE = ("log.recover.", "graph.", "restore.")
 ONCE_A_START = ("log.open", "open.", "data_dir")
 FIRST_START_ONLY = "data_dir.formatted"
 OFTEN = ("log.group", "apply")
 
 
-def kill_points() -> list[str]:
+def all_kill_points() -> list[str]:
     names: set[str] = set()
     for path in (REPOSITORY / "src").rglob("*.cc"):
         if not path.name.endswith("_test.cc"):
             names |= set(re.findall(r'LB_KILL_POINT\("([^"]+)"\)', path.read_text()))
-    return sorted(name for name in names if not name.startswith(ELSEWHERE))
+    return sorted(names)
 
 
-POINTS = kill_points()
+POINTS = [name for name in all_kill_points() if not name.startswith(ELSEWHERE)]
 
 
 def test_there_are_enough():
@@ -50,6 +52,7 @@ class Life:
 
     def __init__(self, server: LongbowServer, point: str, seed: int):
         self.server, self.point = server, point
+        self.snapshots = server.data_dir.parent / f"{server.data_dir.name}_snapshots"
         self.rng = np.random.default_rng([seed, POINTS.index(point)])
         plan = [("shared", 0, False), ("shared", 1_000_000, False), ("dropped", 0, True)]
         self.writers = [
@@ -65,6 +68,7 @@ class Life:
             "wal_sync": forced[0] if forced else str(self.rng.choice(["fsync", "interval", "none"])),
             "wal_sync_interval": "5ms",
             "segment_rows_max": int(self.rng.choice([400, 1_048_576])),
+            "snapshot_path": self.snapshots,
         }
 
     def die_at(self, nth: int) -> bool:
@@ -87,6 +91,8 @@ class Life:
             time.sleep(self.rng.uniform(0.02, 0.3))
             if self.server.alive():
                 quiet_snapshot(self.server.meta_uri)
+            if self.point.startswith("snapshot.") and self.server.alive():
+                quiet_action(self.server.meta_uri, "CreateSnapshot")
         over.set()
         if self.server.alive():
             self.server.kill()
@@ -119,7 +125,17 @@ class Life:
         self.server.start()
         rows = verify(self.server, self.writers, self.rng)
         self.server.kill()
+        if self.point.startswith("snapshot.") and any((self.snapshots / "snapshots").iterdir()):
+            self.check_snapshot()
         return rows
+
+    def check_snapshot(self) -> None:
+        """What is listed can be restored."""
+        restored = self.snapshots.parent / "restored"
+        command = [binary(), "restore", f"--from={self.snapshots}", f"--data={restored}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        shutil.rmtree(restored)
 
 
 @pytest.mark.timeout(3600)

@@ -22,6 +22,10 @@ ACTIONS = {
     "ListNamespaces",
     "DeleteNamespace",
     "ForceSnapshot",
+    "CreateSnapshot",
+    "SnapshotStatus",
+    "CancelSnapshot",
+    "ListSnapshots",
 }
 
 

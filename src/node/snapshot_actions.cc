@@ -1,0 +1,111 @@
+#include "node/snapshot_actions.h"
+
+#include <array>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "engine/snapshot_jobs.h"
+#include "wire/requests.h"
+
+namespace longbow::node {
+namespace {
+
+using Json = nlohmann::json;
+
+std::vector<std::string> Answer(const Json& json) {
+  return {json.dump(-1, ' ', false, Json::error_handler_t::replace)};
+}
+
+const char* Word(engine::SnapshotState state) {
+  switch (state) {
+    case engine::SnapshotState::kRunning:
+      return "running";
+    case engine::SnapshotState::kDone:
+      return "done";
+    case engine::SnapshotState::kFailed:
+      return "failed";
+    case engine::SnapshotState::kCancelled:
+      return "cancelled";
+  }
+  return "?";
+}
+
+std::string UtcTime(int64_t wall_ns) {
+  const auto seconds = static_cast<std::time_t>(wall_ns / 1'000'000'000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+Json Describe(const engine::ListedSnapshot& snapshot) {
+  if (!snapshot.status.ok()) {
+    return {{"id", snapshot.index.id}, {"error", snapshot.status.message()}};
+  }
+  uint64_t rows = 0;
+  for (const auto& collection : snapshot.index.collections) {
+    rows += collection.rows;
+  }
+  return {{"id", snapshot.index.id},
+          {"taken_at", UtcTime(snapshot.index.taken_at_ns)},
+          {"lsn", snapshot.index.lsn.value},
+          {"dataset", snapshot.index.collection},
+          {"datasets", snapshot.index.collections.size()},
+          {"rows", rows},
+          {"files", snapshot.index.files.size()},
+          {"bytes", snapshot.index.size_bytes()}};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> CreateSnapshot(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
+  LB_ASSIGN(const std::string id, services.snapshots.Begin(request.target, request.dataset));
+  return Answer({{"id", id}, {"state", "running"}});
+}
+
+Result<std::vector<std::string>> SnapshotStatus(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
+  LB_ASSIGN(const engine::SnapshotStatus status, services.snapshots.Find(request.id));
+  Json json{{"id", status.id},
+            {"target", status.where},
+            {"dataset", status.collection},
+            {"state", Word(status.state)},
+            {"files_total", status.files_total},
+            {"files_done", status.files_done},
+            {"bytes_total", status.bytes_total},
+            {"bytes_done", status.bytes_done},
+            {"bytes_copied", status.bytes_copied},
+            {"seconds", status.seconds}};
+  const double rate = status.seconds > 0 ? static_cast<double>(status.bytes_done) / status.seconds : 0;
+  json["bytes_per_second"] = rate;
+  if (status.state == engine::SnapshotState::kRunning && rate > 0) {
+    json["eta_seconds"] = static_cast<double>(status.bytes_total - status.bytes_done) / rate;
+  }
+  if (status.state == engine::SnapshotState::kDone) {
+    json["lsn"] = status.lsn.value;
+  }
+  if (!status.error.ok()) {
+    json["error"] = status.error.ToString();
+  }
+  return Answer(json);
+}
+
+Result<std::vector<std::string>> CancelSnapshot(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
+  LB_TRY(services.snapshots.Cancel(request.id));
+  return Answer({{"id", request.id}});
+}
+
+Result<std::vector<std::string>> ListSnapshots(Services& services, const std::string& body,
+                                               const Cancellation* cancellation) {
+  LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
+  LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots, services.snapshots.List(request.target, cancellation));
+  Json list = Json::array();
+  for (const engine::ListedSnapshot& snapshot : snapshots) {
+    list.push_back(Describe(snapshot));
+  }
+  return Answer({{"snapshots", std::move(list)}});
+}
+
+}  // namespace longbow::node
