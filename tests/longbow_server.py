@@ -76,7 +76,9 @@ class LongbowServer:
         arguments += [f"--{key.replace('_', '-')}={value}" for key, value in self.options.items()]
         with open(self.log_path, "ab") as log:
             self.log_start = log.tell()
-            environment = clean_environment() | self.environment | ({"LONGBOW_KILL_AT": self.kill_at} if self.kill_at else {})
+            environment = (
+                clean_environment() | self.environment | ({"LONGBOW_KILL_AT": self.kill_at} if self.kill_at else {})
+            )
             self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
 
     def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> LongbowServer:

@@ -17,7 +17,7 @@ import time
 import numpy as np
 import pytest
 from data_folder import files, overwrite, used_size
-from load import Writer, quiet_action, quiet_snapshot, verify
+from load import Writer, quiet_action, verify
 from longbow_server import REPOSITORY, LongbowServer, StartFailed, binary
 from oracle import DatasetOracle
 
@@ -60,6 +60,10 @@ class Life:
             for i, (name, first, drops) in enumerate(plan)
         ]
 
+    @property
+    def is_of_snapshots(self) -> bool:
+        return self.point.startswith("snapshot.")
+
     def options(self) -> dict[str, object]:
         policy = {"log.sync": "interval", "log.group.synced": "fsync", "log.group.marked": "fsync"}
         forced = [value for prefix, value in policy.items() if self.point.startswith(prefix)]
@@ -67,7 +71,8 @@ class Life:
             "max_wal_size": "1MiB",
             "wal_sync": forced[0] if forced else str(self.rng.choice(["fsync", "interval", "none"])),
             "wal_sync_interval": "5ms",
-            "segment_rows_max": int(self.rng.choice([400, 1_048_576])),
+            # A snapshot of many small files takes longer than the load.
+            "segment_rows_max": 1_048_576 if self.is_of_snapshots else int(self.rng.choice([400, 1_048_576])),
             "snapshot_path": self.snapshots,
         }
 
@@ -90,9 +95,7 @@ class Life:
         while self.server.alive() and time.monotonic() < end:
             time.sleep(self.rng.uniform(0.02, 0.3))
             if self.server.alive():
-                quiet_snapshot(self.server.meta_uri)
-            if self.point.startswith("snapshot.") and self.server.alive():
-                quiet_action(self.server.meta_uri, "CreateSnapshot")
+                quiet_action(self.server.meta_uri, "CreateSnapshot" if self.is_of_snapshots else "ForceSnapshot")
         over.set()
         if self.server.alive():
             self.server.kill()
@@ -125,7 +128,7 @@ class Life:
         self.server.start()
         rows = verify(self.server, self.writers, self.rng)
         self.server.kill()
-        if self.point.startswith("snapshot.") and any((self.snapshots / "snapshots").iterdir()):
+        if self.is_of_snapshots and any((self.snapshots / "snapshots").iterdir()):
             self.check_snapshot()
         return rows
 
