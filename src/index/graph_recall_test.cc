@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <numeric>
 #include <random>
 
 #include "index/flat_search.h"
@@ -224,6 +226,50 @@ TEST(SealedGraph, CodesFollowTheVariance) {
     }
     EXPECT_GE(found, 475u);
   }
+}
+
+// Queries from another modality: half of their directions are the rows', and all lie to one side. From there all rows
+// are about as far, and 1-bit estimates do not tell which is near.
+TEST(SealedGraph, OfQueriesUnlikeTheRowsFindsWhatTheActiveOneFinds) {
+  constexpr uint32_t kDimension = 96;
+  constexpr uint32_t kInner = 40;
+  constexpr uint32_t kRows = 12000 / kFewer;
+  auto rows = MakeRows(kDimension, kRows, Metric::kInnerProduct);
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal;
+  const auto unit = [&](std::vector<float> point) {
+    for (float& v : point) {
+      v += 0.1f * normal(random);
+    }
+    const float norm = std::sqrt(std::inner_product(point.begin(), point.end(), point.begin(), 0.0f));
+    std::transform(point.begin(), point.end(), point.begin(), [norm](float v) { return v / norm; });
+    return point;
+  };
+  ClusteredPoints inner(kInner, 50, 4);
+  for (LocalId id = 0; id < kRows; ++id) {
+    std::vector<float> row = inner.Next();
+    row.resize(kDimension);
+    SetRow(*rows, id, unit(row));
+  }
+  auto active = MakeActive(rows);
+  InsertAll(*active, 0, kRows, 2);
+  auto sealed = SealedGraph::Build(*active, {});
+  ASSERT_TRUE(sealed.ok());
+  const FlatIndex flat(rows);
+  uint32_t found_active = 0;
+  uint32_t found_sealed = 0;
+  for (int i = 0; i < 100; ++i) {
+    std::vector<float> query(kDimension);
+    std::generate(query.begin() + kInner / 2, query.begin() + kInner / 2 + kInner, [&] { return normal(random); });
+    query[kInner + 30] += 2;
+    query = unit(query);
+    const SearchOptions options{.k = 10, .ef = 100, .filter = {.end = kRows}};
+    const std::vector<Neighbor> exact = SearchOrFail(flat, *rows, query, options);
+    found_active += CountShared(exact, SearchOrFail(*active, *rows, query, options));
+    found_sealed += CountShared(exact, SearchOrFail(**sealed, *rows, query, options));
+  }
+  EXPECT_GE(found_active, 800u);
+  EXPECT_GE(found_sealed + 20, found_active);
 }
 
 // Inner product, log-normal norms, a common direction: most answers are few long rows, and to half of the rows no link

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "index/active_graph.h"
 #include "index/code_projection.h"
+#include "index/code_walk.h"
 #include "index/final_links.h"
 #include "index/seal_options.h"
 #include "index/sealed_layout.h"
@@ -50,20 +51,16 @@ class SealedGraph final : public VectorIndex {
   uint32_t links_moved() const { return links_moved_; }
 
  private:
-  struct Scratch {
-    VisitedSet visited{0};
-    SearchPool pool;
+  struct Scratch : CodeWalkScratch {
     SearchPool wanted;              // estimates of rows that pass a predicate
     std::vector<PoolKey> expanded;  // with the int8 keys, not yet among the results
-    SearchPool results;
+    bool scattered = false;         // what the walk has expanded has no neighbours in common
     CodedQuery query;
     std::vector<float> code_values;  // the query in the codes' dimensions
-    std::vector<int32_t> dots;
     std::vector<uint8_t> tables;
     kernels::BlockQuery block_query;
-    WalkStages stages;
-    SearchCounters counters;
   };
+  class Lists;
 
   SealedGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, CodeProjection projection,
               const SealedLayout& layout)
@@ -79,6 +76,8 @@ class SealedGraph final : public VectorIndex {
   void CollectResults(const SearchOptions& options, Scratch& scratch) const;
   Status Walk(const SearchOptions& options, const StopRule* stop, size_t ef, Scratch& scratch) const;
   Status WalkStage(const SearchOptions& options, Scratch& scratch) const;
+  Status WalkEstimates(const SearchOptions& options, Scratch& scratch) const;
+  Status WalkRows(const SearchOptions& options, Scratch& scratch) const;
   static float SpreadOf(const Scratch& scratch);
   Status WalkUntilEnough(const SearchOptions& options, Scratch& scratch) const;
   // Below, rows that pass are looked for among all that are estimated; from here on enough of those that are expanded
