@@ -359,7 +359,7 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
                                  .ef = options.ef,
                                  .queries = request.vectors.size(),
                                  .recall_target = recall_target,
-                                 .filter_key = SelectionCache::KeyOf(request.filter)};
+                                 .filter_key = SelectionCache::KeyOf(request.filter, view.schema->version)};
   std::vector<SegmentPlan> plans;
   for (const SegmentView& segment : view.segments) {
     plans.push_back(PlanSegment(segment, predicate, plan_request));

@@ -35,22 +35,6 @@ std::shared_ptr<arrow::Array> VectorColumn(const CollectionSchema& schema,
 
 }  // namespace
 
-Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& schema, const arrow::RecordBatch& rows) {
-  const int count = schema.columns->num_fields();
-  if (rows.schema()->Equals(*schema.columns, false)) {
-    return arrow::RecordBatch::Make(schema.columns, rows.num_rows(), rows.columns());
-  }
-  std::vector<std::shared_ptr<arrow::Array>> columns(count);
-  for (int i = 0; i < count; ++i) {
-    const auto& field = schema.columns->field(i);
-    columns[i] = rows.GetColumnByName(field->name());
-    if (columns[i] == nullptr) {
-      LB_ASSIGN_ARROW(columns[i], arrow::MakeArrayOfNull(field->type(), rows.num_rows()));
-    }
-  }
-  return arrow::RecordBatch::Make(schema.columns, rows.num_rows(), std::move(columns));
-}
-
 Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema, const SegmentOptions& options,
                                                  SegmentIdentity identity) {
   std::shared_ptr<Segment> segment(new Segment(identity, options));
@@ -91,6 +75,7 @@ std::optional<uint32_t> Segment::RowOf(uint64_t ordinal) const {
 Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns) {
   const auto count = static_cast<uint32_t>(columns.num_rows());
   std::vector<std::shared_ptr<arrow::Array>> arrays(schema.columns->num_fields());
+  arrow::FieldVector fields = schema.columns->fields();
   for (int i = 0; i < schema.columns->num_fields(); ++i) {
     const auto& field = schema.columns->field(i);
     arrays[i] = i == schema.vector_column ? VectorColumn(schema, vectors_, rows_, count)
@@ -98,11 +83,13 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
     if (arrays[i] == nullptr) {
       LB_ASSIGN_ARROW(arrays[i], arrow::MakeArrayOfNull(field->type(), count));
     }
+    fields[i] = field->WithType(arrays[i]->type());  // of an older schema: readers widen what they take
   }
   if (vectors_ != nullptr) {
     vectors_->AdoptRows(rows_, rows_ + count);
   }
-  LB_TRY(AppendChunk(schema, {rows_, arrow::RecordBatch::Make(schema.columns, count, std::move(arrays))}));
+  LB_TRY(AppendChunk(schema,
+                     {rows_, arrow::RecordBatch::Make(arrow::schema(std::move(fields)), count, std::move(arrays))}));
   rows_ += count;
   small_chunks_at_end_ = 0;  // what was loaded is not joined again
   return {};

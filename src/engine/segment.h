@@ -50,7 +50,8 @@ class Segment {
   // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names
   // them.
   Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows);
-  // Appends rows whose vectors stand in their place already (mutable_vectors); `columns`: the other ones, by name.
+  // Appends rows whose vectors stand in their place already (mutable_vectors); `columns`: the other ones, by name, of
+  // the schema's types or narrower ones.
   Status AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns);
   index::VectorRows& mutable_vectors() { return *vectors_; }
   uint32_t rows() const { return rows_; }
@@ -120,8 +121,5 @@ class Segment {
   size_t chunk_count_ = 0;
   size_t small_chunks_at_end_ = 0;
 };
-
-// `rows` with exactly the columns of `schema`, in its order; absent ones are null. Cheap: columns are shared.
-Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& schema, const arrow::RecordBatch& rows);
 
 }  // namespace longbow::engine

@@ -60,7 +60,7 @@ bool SegmentFilters::BuildSome(const CollectionSchema& schema, const Chunks& chu
 
 bool SegmentFilters::BuildColumn(const CollectionSchema& schema, const Chunks& chunks) {
   const uint32_t rows = StableRows(chunks);
-  if (!index_.HasWork(rows)) {
+  if (!index_.HasWork(*schema.columns, rows)) {
     return false;
   }
   std::vector<filter::PlacedRows> batches;

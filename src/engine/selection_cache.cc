@@ -56,8 +56,8 @@ size_t SelectionCache::size_bytes() const {
   return size_bytes;
 }
 
-std::string SelectionCache::KeyOf(const Predicate& predicate) {
-  std::string key;
+std::string SelectionCache::KeyOf(const Predicate& predicate, uint64_t schema_version) {
+  std::string key = std::to_string(schema_version);
   AppendNode(predicate, &key);
   return key;
 }

@@ -32,8 +32,9 @@ class SelectionCache {
   void Keep(const std::string& key, std::shared_ptr<const Selection> selection);
   size_t size_bytes() const;
 
-  // Equal for equal predicates: all of it, values included, in an order that cannot be read two ways.
-  static std::string KeyOf(const Predicate& predicate);
+  // Equal for equal predicates on one version of the schema: all of it, values included, in an order that cannot be
+  // read two ways. A column that widens may answer otherwise: 0.1 as float32 is no float64 0.1.
+  static std::string KeyOf(const Predicate& predicate, uint64_t schema_version);
 
  private:
   struct Kept {

@@ -51,7 +51,9 @@ TEST(SelectionCache, KeysOfDifferentPredicatesDiffer) {
   };
   for (size_t i = 0; i < predicates.size(); ++i) {
     for (size_t j = 0; j < predicates.size(); ++j) {
-      EXPECT_EQ(SelectionCache::KeyOf(predicates[i]) == SelectionCache::KeyOf(predicates[j]), i == j) << i << " " << j;
+      EXPECT_EQ(SelectionCache::KeyOf(predicates[i], 1) == SelectionCache::KeyOf(predicates[j], 1), i == j)
+          << i << " " << j;
+      EXPECT_NE(SelectionCache::KeyOf(predicates[i], 1), SelectionCache::KeyOf(predicates[j], 2));
     }
   }
 }

@@ -275,7 +275,7 @@ Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name,
   if (Result<std::shared_ptr<Collection>> found = Find(name); found.ok()) {
     return found;
   }
-  LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromArrow(columns));
+  LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromFirstPut(columns));
   LB_ASSIGN(const ExpiryRequest stated, StatedExpiry(*columns));
   if (options_.default_ttl_seconds > 0 && !stated.ttl_seconds && !stated.column) {
     LB_ASSIGN(schema, schema.WithTtl(options_.default_ttl_seconds, std::nullopt));

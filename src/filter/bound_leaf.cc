@@ -2,6 +2,7 @@
 
 #include <arrow/array/data.h>
 #include <arrow/type.h>
+#include <arrow/type_traits.h>
 
 #include <algorithm>
 
@@ -89,10 +90,16 @@ BoundLeaf BindToColumn(const FilterNode& node, const std::shared_ptr<arrow::Arra
   if (type->id() == arrow::Type::NA) {
     leaf.test = nullptr;
   } else if (node.test != nullptr && !type->Equals(*node.type)) {
-    // The same column in another form (Parquet turns timestamp[s] into timestamp[ms], say): read the values for this
-    // one.
-    auto compiled = CompileComparison(node.comparison, *type);
-    leaf.test = compiled.ok() ? *compiled : nullptr;
+    // The column before it widened, or in another form (Parquet turns timestamp[s] into timestamp[ms], say). Integers
+    // are compared exactly whatever their width, so the values are read for this one; what else widened is widened
+    // here.
+    const bool by_value = arrow::is_integer(type->id());
+    if (auto widened = by_value ? nullptr : WidenedTo(node.type, column)) {
+      leaf.column = std::move(widened);
+    } else {
+      auto compiled = CompileComparison(node.comparison, *type);
+      leaf.test = compiled.ok() ? *compiled : nullptr;
+    }
   }
   if (leaf.column->dictionary != nullptr) {
     const int64_t size = leaf.column->dictionary->length;

@@ -62,7 +62,7 @@ void AdaptiveFilterIndex::NoteUse(const BoundPredicate& predicate) {
 }
 
 const std::pair<const std::string, AdaptiveFilterIndex::Use>* AdaptiveFilterIndex::NextLocked(
-    uint32_t stable_rows) const {
+    const arrow::Schema& schema, uint32_t stable_rows) const {
   if (building_ || stable_rows < options_.rows_min) {
     return nullptr;
   }
@@ -73,7 +73,10 @@ const std::pair<const std::string, AdaptiveFilterIndex::Use>* AdaptiveFilterInde
       continue;
     }
     const std::shared_ptr<const ColumnIndex> column = current_->Find(entry.first);
-    const bool behind = column == nullptr || stable_rows - column->rows() >= std::max<uint32_t>(column->rows() / 4, 1);
+    const auto field = schema.GetFieldByName(entry.first);
+    const bool widened = column != nullptr && field != nullptr && !column->type().Equals(*ValueTypeOf(field->type()));
+    const bool behind =
+        column == nullptr || widened || stable_rows - column->rows() >= std::max<uint32_t>(column->rows() / 4, 1);
     const bool lacks_trigrams =
         !behind && use.contains && LacksTrigrams(*column) && stable_rows / 2 >= use.trigrams_refused_rows;
     if (behind || lacks_trigrams) {
@@ -83,9 +86,9 @@ const std::pair<const std::string, AdaptiveFilterIndex::Use>* AdaptiveFilterInde
   return next;
 }
 
-bool AdaptiveFilterIndex::HasWork(uint32_t stable_rows) const {
+bool AdaptiveFilterIndex::HasWork(const arrow::Schema& schema, uint32_t stable_rows) const {
   std::lock_guard lock(mu_);
-  return NextLocked(stable_rows) != nullptr;
+  return NextLocked(schema, stable_rows) != nullptr;
 }
 
 bool AdaptiveFilterIndex::Build(const arrow::Schema& schema, std::span<const PlacedRows> batches,
@@ -95,7 +98,7 @@ bool AdaptiveFilterIndex::Build(const arrow::Schema& schema, std::span<const Pla
   size_t others_bytes = 0;
   {
     std::lock_guard lock(mu_);
-    const auto* next = NextLocked(stable_rows);
+    const auto* next = NextLocked(schema, stable_rows);
     if (next == nullptr) {
       return false;
     }

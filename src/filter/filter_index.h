@@ -50,9 +50,11 @@ class AdaptiveFilterIndex {
   // Counts the columns and operators of a request.
   void NoteUse(const BoundPredicate& predicate);
 
-  // `stable_rows`: rows [0, stable_rows) and their batches will not change any more.
-  bool HasWork(uint32_t stable_rows) const;
-  // Builds one column over `batches`, which hold exactly the rows [0, stable_rows) in order; false: nothing to do.
+  // `schema`: as of now; an index of a column that has another type there is of no use any more. `stable_rows`: rows
+  // [0, stable_rows) and their batches will not change any more.
+  bool HasWork(const arrow::Schema& schema, uint32_t stable_rows) const;
+  // Builds one column over `batches`, which hold exactly the rows [0, stable_rows) in order, of the schema's types or
+  // narrower ones; false: nothing to do.
   bool Build(const arrow::Schema& schema, std::span<const PlacedRows> batches, uint32_t stable_rows);
 
  private:
@@ -64,7 +66,7 @@ class AdaptiveFilterIndex {
     uint32_t trigrams_refused_rows = 0;
   };
   // What to build next; null: nothing. Caller holds mu_.
-  const std::pair<const std::string, Use>* NextLocked(uint32_t stable_rows) const;
+  const std::pair<const std::string, Use>* NextLocked(const arrow::Schema& schema, uint32_t stable_rows) const;
 
   const Options options_;
   mutable std::mutex mu_;

@@ -151,7 +151,7 @@ class WideColumns {
 std::shared_ptr<const FilterIndex> BuildAll(const std::shared_ptr<arrow::RecordBatch>& rows, uint32_t stable_rows) {
   AdaptiveFilterIndex adaptive({.rows_min = 1, .size_max_bytes_per_row = 4096});
   const std::vector<PlacedRows> batches = {{0, rows->Slice(0, 700)}, {700, rows->Slice(700, stable_rows - 700)}};
-  EXPECT_FALSE(adaptive.HasWork(stable_rows));
+  EXPECT_FALSE(adaptive.HasWork(*rows->schema(), stable_rows));
   for (const auto& field : rows->schema()->fields()) {
     const bool text = field->name() == "text";
     adaptive.NoteUse(*BoundPredicate::Bind(
@@ -163,8 +163,8 @@ std::shared_ptr<const FilterIndex> BuildAll(const std::shared_ptr<arrow::RecordB
     EXPECT_LE(++built, rows->num_columns());
   }
   EXPECT_EQ(built, rows->num_columns());
-  EXPECT_FALSE(adaptive.HasWork(stable_rows));
-  EXPECT_TRUE(adaptive.HasWork(stable_rows * 2));
+  EXPECT_FALSE(adaptive.HasWork(*rows->schema(), stable_rows));
+  EXPECT_TRUE(adaptive.HasWork(*rows->schema(), stable_rows * 2));
   EXPECT_EQ(adaptive.current()->columns().size(), static_cast<size_t>(rows->num_columns()));
   return adaptive.current();
 }
@@ -265,8 +265,8 @@ TEST(AdaptiveFilterIndex, StaysWithinItsBytesAndTriesAgainWhenRowsHaveDoubled) {
   EXPECT_NE(adaptive.current()->Find("i64"), nullptr) << "the most used first";
   EXPECT_EQ(adaptive.current()->Find("text"), nullptr) << "no room";
   EXPECT_LE(adaptive.current()->size_bytes(), 20u * kRows / 2);
-  EXPECT_FALSE(adaptive.HasWork(kRows / 2));
-  EXPECT_TRUE(adaptive.HasWork(kRows));
+  EXPECT_FALSE(adaptive.HasWork(*columns.rows()->schema(), kRows / 2));
+  EXPECT_TRUE(adaptive.HasWork(*columns.rows()->schema(), kRows));
 }
 
 TEST(IndexAnswers, SampleStandsInWhereThereIsNoIndex) {

@@ -1,6 +1,7 @@
 #include "filter/sorted_column.h"
 
 #include <arrow/array/data.h>
+#include <arrow/array/util.h>
 #include <arrow/buffer.h>
 #include <arrow/extension_type.h>
 #include <arrow/record_batch.h>
@@ -15,6 +16,7 @@
 
 #include "filter/bitmap_words.h"
 #include "filter/text_rows.h"
+#include "model/widening.h"
 
 namespace longbow::filter {
 namespace {
@@ -281,16 +283,28 @@ std::shared_ptr<const arrow::ArrayData> UnwrapExtension(const std::shared_ptr<ar
   return UnwrapExtension(storage);
 }
 
+std::shared_ptr<arrow::ArrayData> WidenedTo(const std::shared_ptr<arrow::DataType>& type,
+                                            const std::shared_ptr<arrow::ArrayData>& column) {
+  if (!IsWidening(*column->type, *type)) {
+    return nullptr;
+  }
+  const auto widened = Widen(arrow::MakeArray(column), type);
+  return widened.ok() ? (*widened)->data() : nullptr;
+}
+
 std::optional<SortedColumn> SortColumn(const std::string& field, const std::shared_ptr<arrow::DataType>& type,
                                        std::span<const PlacedRows> batches, uint32_t rows, size_t text_max_bytes) {
   Batches located;
   for (const PlacedRows& batch : batches) {
     const int index = batch.rows->schema()->GetFieldIndex(field);
-    const auto column = index < 0 ? nullptr : batch.rows->column_data(index);
+    auto column = index < 0 ? nullptr : batch.rows->column_data(index);
     if (column != nullptr) {
       const auto held = ValueTypeOf(column->type);
       if (held->id() != arrow::Type::NA && !held->Equals(*type)) {
-        return std::nullopt;
+        column = WidenedTo(type, column);
+        if (column == nullptr) {
+          return std::nullopt;
+        }
       }
     }
     located.emplace_back(batch.first_row, Locate(UnwrapExtension(column), batch.rows->num_rows()));

@@ -38,10 +38,14 @@ std::shared_ptr<arrow::DataType> ValueTypeOf(const std::shared_ptr<arrow::DataTy
 // The column as its storage type; null stays null.
 std::shared_ptr<const arrow::ArrayData> UnwrapExtension(const std::shared_ptr<arrow::ArrayData>& column);
 
+// A column from before its schema widened, with the values as `type`; null if that is not wider than what it holds.
+std::shared_ptr<arrow::ArrayData> WidenedTo(const std::shared_ptr<arrow::DataType>& type,
+                                            const std::shared_ptr<arrow::ArrayData>& column);
+
 // Sorts column `field` of rows [0, rows), which `batches` hold, ascending and without gaps; a batch without the column
 // has nulls. `type`: what ValueTypeOf says of the column. Nothing for a type without an order of at most 64 bits or
-// text (wide decimals, lists, ...), where a batch holds another type than `type`, or where the distinct texts would
-// take more than `text_max_bytes`: such columns are evaluated row by row.
+// text (wide decimals, lists, ...), where a batch holds another type than `type` that is no narrower one, or where the
+// distinct texts would take more than `text_max_bytes`: such columns are evaluated row by row.
 std::optional<SortedColumn> SortColumn(const std::string& field, const std::shared_ptr<arrow::DataType>& type,
                                        std::span<const PlacedRows> batches, uint32_t rows, size_t text_max_bytes);
 

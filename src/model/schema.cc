@@ -8,9 +8,11 @@
 #include <unordered_set>
 
 #include "base/limits.h"
+#include "base/parse_value.h"
 #include "model/expiry.h"
 #include "model/storable_type.h"
 #include "model/type_name.h"
+#include "model/widening.h"
 
 namespace longbow {
 namespace {
@@ -18,6 +20,7 @@ namespace {
 constexpr char kMetricKey[] = "longbow.metric";
 constexpr char kVectorTypeKey[] = "longbow.vector_type";
 constexpr char kComplexKey[] = "longbow.complex";
+constexpr char kVersionKey[] = "longbow.schema_version";
 
 std::string Quoted(const std::string& name) { return "\"" + name + "\""; }
 
@@ -214,9 +217,29 @@ Status CheckExpiry(const CollectionSchema& existing, const arrow::Schema& incomi
   return {};
 }
 
-Status CheckType(const arrow::Field& existing, const arrow::Field& incoming, bool is_vector) {
-  if (existing.type()->Equals(*incoming.type())) {
-    return {};
+// 1 if the schema does not say.
+uint64_t VersionOf(const arrow::Schema& schema) {
+  const int at = schema.metadata() == nullptr ? -1 : schema.metadata()->FindKey(kVersionKey);
+  const Result<int64_t> version = at < 0 ? Result<int64_t>(1) : ParseInt(schema.metadata()->value(at));
+  return version.ok() && *version > 0 ? static_cast<uint64_t>(*version) : 1;
+}
+
+std::shared_ptr<const arrow::KeyValueMetadata> MetadataOfVersion(const arrow::Schema& schema, uint64_t version) {
+  auto metadata =
+      schema.metadata() == nullptr ? std::make_shared<arrow::KeyValueMetadata>() : schema.metadata()->Copy();
+  (void)metadata->Set(kVersionKey, std::to_string(version));
+  return metadata;
+}
+
+// The type of a column after a put with `incoming`.
+Result<std::shared_ptr<arrow::DataType>> MergeType(const arrow::Field& existing, const arrow::Field& incoming,
+                                                   bool is_vector) {
+  const std::shared_ptr<arrow::DataType>& type = existing.type();
+  if (type->Equals(*incoming.type()) || IsWidening(*incoming.type(), *type)) {
+    return type;
+  }
+  if (IsWidening(*type, *incoming.type())) {
+    return incoming.type();
   }
   std::string detail;
   if (is_vector && incoming.type()->id() == arrow::Type::FIXED_SIZE_LIST) {
@@ -226,8 +249,10 @@ Status CheckType(const arrow::Field& existing, const arrow::Field& incoming, boo
       detail = " (dimension mismatch: expected " + std::to_string(have.list_size()) + ", got " +
                std::to_string(got.list_size()) + ")";
     } else if (have.value_type()->Equals(*got.value_type())) {
-      return {};  // only the element's name or nullability differs
+      return type;  // only the element's name or nullability differs
     }
+  } else if (const std::string advice = WideningAdvice(*type); !advice.empty()) {
+    detail = " (without losing anything the column " + advice + ")";
   }
   return InvalidArgument("schema mismatch: type mismatch for column " + Quoted(existing.name()) +
                          ": existing=" + TypeName(*existing.type()) + ", new=" + TypeName(*incoming.type()) + detail);
@@ -239,7 +264,10 @@ Result<arrow::FieldVector> MergeFields(const CollectionSchema& existing, const a
   for (size_t i = 0; i < fields.size(); ++i) {
     const auto match = incoming.GetFieldByName(fields[i]->name());
     if (match != nullptr) {
-      LB_TRY(CheckType(*fields[i], *match, static_cast<int>(i) == existing.vector_column));
+      LB_ASSIGN(const auto type, MergeType(*fields[i], *match, static_cast<int>(i) == existing.vector_column));
+      if (type != fields[i]->type()) {
+        fields[i] = fields[i]->WithType(type);
+      }
     }
     // Rows of this put may lack the value from now on.
     if (!fields[i]->nullable() && (match == nullptr || match->nullable())) {
@@ -259,6 +287,7 @@ Result<arrow::FieldVector> MergeFields(const CollectionSchema& existing, const a
 Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow::Schema>& schema) {
   CollectionSchema result;
   result.columns = schema;
+  result.version = VersionOf(*schema);
   result.id_column = schema->GetFieldIndex("id");
   if (result.id_column >= 0) {
     LB_TRY(CheckId(*schema->field(result.id_column)));
@@ -282,6 +311,15 @@ Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow
   return result;
 }
 
+Result<CollectionSchema> CollectionSchema::FromFirstPut(const std::shared_ptr<arrow::Schema>& schema) {
+  if (schema->metadata() == nullptr || !schema->metadata()->Contains(kVersionKey)) {
+    return FromArrow(schema);
+  }
+  const auto metadata = schema->metadata()->Copy();
+  (void)metadata->Delete(kVersionKey);
+  return FromArrow(schema->WithMetadata(metadata));
+}
+
 Result<CollectionSchema> CollectionSchema::Merge(const std::shared_ptr<arrow::Schema>& incoming) const {
   if (incoming == columns) {
     return *this;
@@ -299,7 +337,8 @@ Result<CollectionSchema> CollectionSchema::Merge(const std::shared_ptr<arrow::Sc
     return *this;
   }
   CollectionSchema merged = *this;
-  merged.columns = arrow::schema(std::move(fields), columns->metadata());
+  ++merged.version;
+  merged.columns = arrow::schema(std::move(fields), MetadataOfVersion(*columns, merged.version));
   LB_TRY(CheckColumns(*merged.columns));
   return merged;
 }
@@ -314,7 +353,10 @@ Result<CollectionSchema> CollectionSchema::WithTtl(int64_t ttl, const std::optio
     }
     request.column = known;
   }
-  LB_ASSIGN(const std::shared_ptr<arrow::Schema> changed, WithExpiry(columns, request));
+  LB_ASSIGN(std::shared_ptr<arrow::Schema> changed, WithExpiry(columns, request));
+  if (changed->num_fields() != columns->num_fields()) {
+    changed = changed->WithMetadata(MetadataOfVersion(*changed, version + 1));
+  }
   return FromArrow(changed);
 }
 

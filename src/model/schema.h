@@ -28,16 +28,20 @@ struct CollectionSchema {
   ElementType element = ElementType::kFloat32;  // of those values: the parts of complex numbers, bfloat16 in uint16
   Metric metric = Metric::kL2;
   int expiry_column = -1;   // timestamps at which rows are gone (expiry.h); -1: rows stay
+  uint64_t version = 1;     // counts the changes of columns
   int64_t ttl_seconds = 0;  // what rows put without such a time get to live; 0: for ever
 
   // INVALID_ARGUMENT for an unusable id or vector type, an unknown metric or one that makes no sense for the elements,
   // a duplicate or over-long column name, a type that cannot be stored as Parquet, an expiry that makes no sense. If
   // the metadata asks for expiry and the column for it is missing, it is there in the result.
   static Result<CollectionSchema> FromArrow(const std::shared_ptr<arrow::Schema>& schema);
+  // The same for the schema that a client creates a collection with: the version begins anew, whatever its metadata
+  // say.
+  static Result<CollectionSchema> FromFirstPut(const std::shared_ptr<arrow::Schema>& schema);
 
-  // The schema after a put with `incoming` columns: new columns are added, missing ones (not id, not vector) allowed, a
-  // changed type refused: `schema mismatch: type mismatch for column "id": existing=int64, new=utf8`.
-  // Returns *this when nothing changes.
+  // The schema after a put with `incoming` columns: new columns are added, missing ones (not id, not vector) allowed; a
+  // column of a wider type (widening.h) becomes that, a narrower one is taken; other types are refused: `schema
+  // mismatch: type mismatch for column "id": existing=int64, new=utf8 (...)`. Returns *this when nothing changes.
   Result<CollectionSchema> Merge(const std::shared_ptr<arrow::Schema>& incoming) const;
 
   // The schema once rows put from now on live for `ttl_seconds` (0: for ever) unless `column`, the expiry column, says
@@ -48,6 +52,10 @@ struct CollectionSchema {
 // Full validation of rows from outside against the schema they are merged into: Arrow's ValidateFull, no null ids, no
 // null vectors or elements, no NaN or infinity. Messages name column and row.
 Status ValidateRows(const CollectionSchema& schema, const arrow::RecordBatch& rows);
+
+// `rows` with exactly the columns of `schema`, in its order: absent ones null, narrower ones widened. Columns that fit
+// are shared.
+Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& schema, const arrow::RecordBatch& rows);
 
 // Key of row `i` of an id column (integer or text types as accepted by FromArrow; not null).
 RowKey KeyAt(const arrow::Array& ids, int64_t i);

@@ -7,6 +7,7 @@
 #include "model/schema.h"
 #include "model/type_name.h"
 #include "model/vectors.h"
+#include "model/widening.h"
 
 namespace longbow {
 namespace {
@@ -57,7 +58,7 @@ Status CheckIds(const arrow::Field& field, const arrow::RecordBatch& rows) {
   if (ids == nullptr) {
     return InvalidArgument("column \"" + field.name() + "\" is missing: the collection needs it in every put");
   }
-  if (!ids->type()->Equals(*field.type())) {
+  if (!ids->type()->Equals(*field.type()) && !IsWidening(*ids->type(), *field.type())) {
     return InvalidArgument("schema mismatch: type mismatch for column \"" + field.name() +
                            "\": existing=" + TypeName(*field.type()) + ", new=" + TypeName(*ids->type()));
   }

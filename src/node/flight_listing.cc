@@ -20,6 +20,7 @@ Result<pb::FlightInfo> InfoOf(const engine::Collection& collection) {
   info.add_endpoint()->mutable_ticket()->set_ticket(collection.name);
   info.set_total_records(static_cast<int64_t>(view->CountLive()));
   info.set_total_bytes(static_cast<int64_t>(view->size_bytes));
+  info.set_app_metadata(R"({"kind":"dataset","schema_version":)" + std::to_string(view->schema->version) + "}");
   return info;
 }
 
