@@ -16,6 +16,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "model/expiry.h"
 
 namespace longbow::engine {
 namespace {
@@ -45,7 +46,24 @@ uint64_t DefaultOperations() {
 #endif
 }
 
-using Rows = std::map<int64_t, TestRow>;
+struct ModelRow {
+  TestRow row;
+  int64_t end_ns = kNeverNs;
+
+  bool operator==(const ModelRow&) const = default;
+};
+using Rows = std::map<int64_t, ModelRow>;
+
+// The wall clock is the story's and goes forth only: what happens to rows if it is set back is expiry_test's matter.
+class StoryClock final : public Clock {
+ public:
+  int64_t WallNowNs() override { return wall_ns_; }
+  std::chrono::steady_clock::time_point SteadyNow() override { return std::chrono::steady_clock::now(); }
+  void Advance(int64_t step_ns) { wall_ns_ += step_ns; }
+
+ private:
+  std::atomic<int64_t> wall_ns_{1'700'000'000'000'000'000};
+};
 
 // A store on a disk that fails and dies, and what must be in it. For one thread.
 class Story {
@@ -78,6 +96,16 @@ class Story {
   // Takes the change into the model if it was acknowledged. A refused one may come back with a restart: see pending_.
   void Settle(const std::string& name, const Status& status, Rows changed, std::vector<int64_t> gone);
 
+  // Collections c2 and c3 expire: a row lives for an hour of the story's time.
+  static bool Expires(const std::string& name) { return name >= "c2"; }
+  static constexpr int64_t kLifeNs = 3'600'000'000'000;
+  // Takes out of the model what has ended by now.
+  Rows& Living(const std::string& name) {
+    Rows& rows = model_[name];
+    std::erase_if(rows, [&](const auto& entry) { return entry.second.end_ns <= clock_.WallNowNs(); });
+    return rows;
+  }
+
   std::string AnyName() { return "c" + std::to_string(random_.Below(4)); }
 
   Random random_;
@@ -85,7 +113,10 @@ class Story {
   FaultFileSystem fs_{memory_};
   Logger logger_{{.level = LogLevel::kError, .sink = [](std::string_view) {}}};  // failures are made here on purpose
   Metrics metrics_;
-  std::shared_ptr<arrow::Schema> schema_ = TestSchema(kDimension);
+  StoryClock clock_;
+  const std::shared_ptr<arrow::Schema> schema_ = TestSchema(kDimension);
+  const std::shared_ptr<arrow::Schema> expiring_schema_ = schema_->WithMetadata(
+      arrow::key_value_metadata({"longbow.ttl_seconds"}, {std::to_string(kLifeNs / 1'000'000'000)}));
   std::unique_ptr<Store> store_;
 
   std::map<std::string, Rows> model_;
@@ -112,7 +143,7 @@ void Story::Open() {
   options.tail_rows_max = 1'000'000;
   options.log_file_size_bytes = 32 << 10;
   options.checkpoint_log_size_bytes = uint64_t{1} << 40;
-  auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);
+  auto store = Store::Open({fs_, clock_, logger_, metrics_}, options);
   ASSERT_TRUE(store.ok()) << store.status().ToString();
   store_ = std::move(*store);
 }
@@ -133,6 +164,7 @@ void Story::Restart(End end) {
   ++restarts_;
   if (pending_) {
     const Rows found = Scan(pending_->name);
+    std::erase_if(pending_->rows, [&](const auto& entry) { return entry.second.end_ns <= clock_.WallNowNs(); });
     if (found == pending_->rows) {
       ++uncertain_;
       model_[pending_->name] = found;
@@ -150,8 +182,11 @@ Rows Story::Scan(const std::string& name) {
   }
   auto cursor = *ScanCursor::Open((*collection)->shard, {});
   while (const auto batch = *cursor->Next(nullptr)) {
+    const auto ends = batch->GetColumnByName("expires_at");
+    int64_t at = 0;
     for (TestRow& row : RowsOf(*batch)) {
-      EXPECT_TRUE(rows.emplace(row.id, row).second) << "id " << row.id << " twice";
+      const int64_t end_ns = ends == nullptr ? kNeverNs : ExpiryNsAt(*ends, at++);
+      EXPECT_TRUE(rows.emplace(row.id, ModelRow{row, end_ns}).second) << "id " << row.id << " twice";
     }
   }
   return rows;
@@ -159,7 +194,7 @@ Rows Story::Scan(const std::string& name) {
 
 void Story::CheckCollection(const std::string& name) {
   const Rows found = Scan(name);
-  const Rows& expected = model_[name];
+  const Rows& expected = Living(name);
   size_t lost = 0;
   size_t phantom = 0;
   for (const auto& [id, row] : expected) {
@@ -182,7 +217,7 @@ void Story::CheckEverything() {
 void Story::CheckOne(const std::string& name) {
   const auto collection = store_->Find(name);
   const int64_t id = static_cast<int64_t>(random_.Below(kIds));
-  const Rows& rows = model_[name];
+  const Rows& rows = Living(name);
   const auto row = rows.find(id);
   if (!collection.ok()) {
     ASSERT_TRUE(rows.empty()) << name << " is gone";
@@ -190,7 +225,7 @@ void Story::CheckOne(const std::string& name) {
   }
   const Shard::Located located = (*collection)->shard.Locate(RowKey(static_cast<uint64_t>(id)));
   ASSERT_EQ(located.live, row != rows.end()) << name << " row " << id;
-  ASSERT_EQ((*collection)->shard.Pin()->live_rows, rows.size());
+  ASSERT_EQ((*collection)->shard.PinNow()->CountLive(), rows.size());
   if (row != rows.end() && random_.Below(8) == 0) {
     SearchRequest request;
     request.collection = name;
@@ -209,7 +244,7 @@ void Story::Settle(const std::string& name, const Status& status, Rows changed, 
         << status.ToString();
     ++failures_;
   }
-  Rows next = model_[name];
+  Rows next = Living(name);
   for (auto& [id, row] : changed) {
     next[id] = row;
   }
@@ -228,20 +263,21 @@ void Story::Put(const std::string& name) {
   Rows rows;
   for (uint64_t i = 1 + random_.Below(6); i > 0; --i) {
     const int64_t id = static_cast<int64_t>(random_.Below(kIds));
-    rows[id] = {id, RandomVector(random_, kDimension), std::to_string(random_.Next())};
+    rows[id] = {{id, RandomVector(random_, kDimension), std::to_string(random_.Next())},
+                Expires(name) ? clock_.WallNowNs() + kLifeNs : kNeverNs};
   }
   std::vector<TestRow> batch;
   for (const auto& [id, row] : rows) {
-    batch.push_back(row);
+    batch.push_back(row.row);
   }
   std::promise<Status> answer;
-  store_->Put(name, WithEncoding(TestBatch(schema_, batch)), nullptr,
+  store_->Put(name, WithEncoding(TestBatch(Expires(name) ? expiring_schema_ : schema_, batch)), nullptr,
               [&](Status status) { answer.set_value(std::move(status)); });
   Settle(name, answer.get_future().get(), std::move(rows), {});
 }
 
 void Story::Delete(const std::string& name) {
-  const Rows& rows = model_[name];
+  const Rows& rows = Living(name);
   if (rows.empty()) {
     return;
   }
@@ -297,13 +333,17 @@ void Story::LosePowerWhileWriting(uint64_t point) {
 
 void Story::Step() {
   const uint64_t dice = random_.Below(10'000);
+  clock_.Advance(random_.Below(1'000) == 0 ? kLifeNs / 2 : 1'000'000'000);
   const std::string name = AnyName();
   if (dice < 6'000) {
     Put(name);
   } else if (dice < 7'800) {
     Delete(name);
-  } else if (dice < 9'930) {
+  } else if (dice < 9'920) {
     CheckOne(name);
+  } else if (dice < 9'930) {
+    const Status status = store_->ExpireRows();
+    ASSERT_TRUE(status.ok()) << status.ToString();
   } else if (dice < 9'960) {
     const Status status = store_->Checkpoint();
     ASSERT_TRUE(status.ok()) << status.ToString();
