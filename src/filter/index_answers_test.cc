@@ -4,9 +4,13 @@
 #include <arrow/api.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <random>
+
+#include "model/widening.h"
 
 namespace longbow::filter {
 namespace {
@@ -267,6 +271,49 @@ TEST(AdaptiveFilterIndex, StaysWithinItsBytesAndTriesAgainWhenRowsHaveDoubled) {
   EXPECT_LE(adaptive.current()->size_bytes(), 20u * kRows / 2);
   EXPECT_FALSE(adaptive.HasWork(*columns.rows()->schema(), kRows / 2));
   EXPECT_TRUE(adaptive.HasWork(*columns.rows()->schema(), kRows));
+}
+
+// Old batches under the schema that is wider now: read directly and by an index made anew, against the same values put
+// as the wider type to begin with.
+TEST(AdaptiveFilterIndex, AColumnThatWidenedIsReadAndIndexedAsTheWiderOne) {
+  WideColumns columns(7);
+  const std::map<std::string, std::shared_ptr<arrow::DataType>> wider = {
+      {"i8", arrow::int32()}, {"f32", arrow::float64()}, {"f16", arrow::float32()}, {"text", arrow::large_utf8()}};
+  const std::vector<PlacedRows> batches = {{0, columns.rows()}};
+  for (const auto& [name, type] : wider) {
+    const auto narrow = columns.rows()->schema()->GetFieldByName(name);
+    ASSERT_NE(narrow, nullptr) << name;
+    const auto widened = arrow::schema({arrow::field(name, type)});
+    const auto before = arrow::schema({narrow});
+    const auto values = *Widen(columns.rows()->GetColumnByName(name), type);
+    const auto reference = arrow::RecordBatch::Make(widened, kRows, {values});
+    AdaptiveFilterIndex adaptive({.rows_min = 1, .size_max_bytes_per_row = 4096});
+    adaptive.NoteUse(*BoundPredicate::Bind({Op::kIsNull, name, {}, {}}, *before));
+    ASSERT_TRUE(adaptive.Build(*before, batches, kRows));
+    ASSERT_FALSE(adaptive.HasWork(*before, kRows));
+    const auto old_index = adaptive.current();
+    ASSERT_TRUE(adaptive.HasWork(*widened, kRows)) << name << ": of no use any more";
+    ASSERT_TRUE(adaptive.Build(*widened, batches, kRows));
+    ASSERT_FALSE(adaptive.HasWork(*widened, kRows));
+    for (int i = 0; i < 40; ++i) {
+      const Op op = std::array{Op::kEq, Op::kLt, Op::kGe, Op::kNe}[columns.Below(4)];
+      const Predicate condition{op, name, {i == 0 ? "0.1" : i == 1 ? "128" : columns.Literal(name)}, {}};
+      const auto bound = BoundPredicate::Bind(condition, *widened);
+      if (!bound.ok()) {
+        continue;  // 0.1 is no text, say
+      }
+      std::vector<uint64_t> expected(kRows / 64 + 1, 0);
+      bound->Evaluate(*reference, expected.data(), 0);
+      for (const auto& index : {std::make_shared<const FilterIndex>(), old_index, adaptive.current()}) {
+        IndexAnswers answers(*bound, index);
+        EXPECT_EQ(answers.covered_rows() > 0, index == adaptive.current()) << name;
+        answers.Materialise();
+        std::vector<uint64_t> found(kRows / 64 + 1, 0);
+        bound->Evaluate(*columns.rows(), found.data(), 0, &answers);
+        EXPECT_EQ(found, expected) << name << " " << static_cast<int>(op) << " " << condition.values[0];
+      }
+    }
+  }
 }
 
 TEST(IndexAnswers, SampleStandsInWhereThereIsNoIndex) {
