@@ -30,6 +30,10 @@ struct Collection {
 
   std::atomic<uint64_t> entries_in_flight{0};  // proposed, not yet applied
   uint64_t end_ordinal_at_open = 0;            // constant once the store is open: rows below were loaded, not put
+
+  // Version and next segment of the last view of which no segment was worth writing again. Guarded by the store's
+  // compaction_mu_.
+  std::pair<uint64_t, uint64_t> nothing_to_compact_at;
 };
 
 }  // namespace longbow::engine

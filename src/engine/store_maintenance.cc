@@ -190,8 +190,13 @@ Status Store::Compact(size_t* compacted) {
 // False if nothing was due.
 Result<bool> Store::CompactOne(Collection& collection) {
   std::shared_ptr<const View> view = collection.shard.Pin();
+  const std::pair state(view->version, view->next_segment);
+  if (collection.nothing_to_compact_at == state) {
+    return false;  // to look is to count the dead of all segments
+  }
   const std::optional<CompactionPlan> plan = PlanCompaction(*view, options_.segment, options_.compaction);
   if (!plan) {
+    collection.nothing_to_compact_at = state;
     return false;
   }
   uint64_t number = 0;

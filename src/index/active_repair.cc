@@ -7,6 +7,7 @@ namespace longbow::index {
 namespace {
 
 constexpr size_t kRepairEf = 64;
+constexpr float kRelaxedFactor = 1.2f;  // of the rule by which room is filled
 
 bool IsIn(const uint64_t* bitmap, LocalId id) { return ((bitmap[id >> 6] >> (id & 63)) & 1) != 0; }
 
@@ -73,9 +74,9 @@ class ActiveGraph::Reachable {
   std::vector<LocalId> frontier_;
 };
 
-// A dead neighbour's place goes to one of its own, first to those that no living neighbour makes needless, then to the
-// nearest. The living stay: pruned like a new row's, lists would lose a third of their links with every round of
-// changes, and with them recall.
+// A dead neighbour's place goes to one of its own, first to those that no living neighbour makes needless, or hardly,
+// then to the nearest. The living stay: pruned like a new row's, lists would lose a third of their links with every
+// round of changes, and with them recall.
 uint32_t ActiveGraph::UnlinkRow(const uint64_t* dead, LocalId id, Scratch& scratch) {
   const SlackLinks::Lock lock(*links_, id);
   const uint32_t degree = links_->Degree(id);
@@ -114,6 +115,7 @@ uint32_t ActiveGraph::UnlinkRow(const uint64_t* dead, LocalId id, Scratch& scrat
     });
   };
   take([&](const Edge& heir) { return !scratch.pruner.Occluded(*codes_, edges, heir, 1.0f); });
+  take([&](const Edge& heir) { return !scratch.pruner.Occluded(*codes_, edges, heir, kRelaxedFactor); });
   take([](const Edge&) { return true; });
   links_->Replace(id, edges);
   return 1;
