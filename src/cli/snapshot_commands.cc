@@ -4,15 +4,14 @@
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/file.h"
-#include "base/kill_point.h"
 #include "base/random.h"
+#include "cli/command.h"
 #include "cli/offline_store.h"
 #include "cli/progress_line.h"
 #include "cli/s3_options.h"
@@ -26,7 +25,8 @@ constexpr Option kData{.name = "data", .default_text = "", .help = "Data folder.
 constexpr Option kFrom{
     .name = "from", .default_text = "", .help = "Where the snapshots are: a folder, or s3://BUCKET/PREFIX."};
 constexpr Option kTo{.name = "to", .default_text = "", .help = "Where to keep it: a folder, or s3://BUCKET/PREFIX."};
-constexpr Option kId{.name = "snapshot", .default_text = "", .help = "Which one, by its id; empty = the youngest of a whole store."};
+constexpr Option kId{
+    .name = "snapshot", .default_text = "", .help = "Which one, by its id; empty = the youngest of a whole store."};
 constexpr Option kCollection{.name = "collection", .default_text = "", .help = "Only this dataset; empty = all."};
 
 constexpr std::array kSnapshotTable = {
@@ -36,13 +36,6 @@ constexpr std::array kListTable = {kFrom,           kS3Endpoint,         kS3Regi
                                    kAwsAccessKeyId, kAwsSecretAccessKey, kAwsSessionToken};
 constexpr std::array kRestoreTable = {
     kFrom, kId, kData, kS3Endpoint, kS3Region, kS3UsePathStyle, kAwsAccessKeyId, kAwsSecretAccessKey, kAwsSessionToken};
-
-struct Command {
-  const char* name;
-  const char* help;
-  std::span<const Option> table;
-  std::span<const std::string_view> required;
-};
 
 constexpr std::string_view kSnapshotNeeds[] = {"data", "to"};
 constexpr std::string_view kListNeeds[] = {"from"};
@@ -78,54 +71,6 @@ status: 0 done; 1 not; 2 the command line is wrong.
 Options:
 )",
                            kRestoreTable, kRestoreNeeds};
-
-int Fail(const Command& command, const Status& status) {
-  std::fprintf(stderr, "longbow %s: %s\n", command.name, std::string(status.message()).c_str());
-  return status.code() == StatusCode::kInvalidArgument ? 2 : 1;
-}
-
-// Only what names the S3 store: other variables configure nodes.
-Environment S3Environment() {
-  Environment environment;
-  for (const auto& [name, value] : ProcessEnvironment()) {
-    const std::string_view plain = std::string_view(name).substr(name.starts_with("LONGBOW_") ? 8 : 0);
-    if (plain.starts_with("S3_") || plain.starts_with("AWS_")) {
-      environment.emplace(name, value);
-    }
-  }
-  return environment;
-}
-
-constexpr std::string_view kForNodes[] = {"s3_bucket", "s3_prefix", "s3_enabled"};
-
-// Runs a command with its configuration.
-int Run(const Command& command, std::span<const std::string> arguments, Status (*run)(const Config& config)) {
-  for (const std::string& argument : arguments) {
-    if (argument == "--help" || argument == "-h") {
-      std::printf("%s%s", command.help, DescribeOptions(command.table).c_str());
-      return 0;
-    }
-  }
-  // For crash tests, as in `longbow serve`.
-  if (const char* text = std::getenv("LONGBOW_KILL_AT"); text != nullptr) {
-    if (const Status armed = ArmKillPoint(text); !armed.ok()) {
-      return Fail(command, armed);
-    }
-  }
-  const Result<Config> config = Config::Load(command.table, kForNodes, arguments, S3Environment(), RealFileSystem());
-  if (!config.ok()) {
-    return Fail(command, config.status());
-  }
-  for (const std::string_view name : command.required) {
-    if (config->String(name).empty()) {
-      return Fail(command, InvalidArgument("--" + std::string(name) + " is missing: longbow " + command.name +
-                                           " --help tells more"));
-    }
-  }
-  const Status status = run(*config);
-  engine::FinishPlaces();
-  return status.ok() ? 0 : Fail(command, status);
-}
 
 std::string TimeOf(int64_t wall_ns) {
   const auto seconds = static_cast<std::time_t>(wall_ns / 1'000'000'000);
@@ -209,8 +154,8 @@ Status Restore(const Config& config) {
 
 }  // namespace
 
-int RunSnapshot(std::span<const std::string> arguments) { return Run(kSnapshot, arguments, Snapshot); }
-int RunSnapshots(std::span<const std::string> arguments) { return Run(kSnapshots, arguments, Snapshots); }
-int RunRestore(std::span<const std::string> arguments) { return Run(kRestore, arguments, Restore); }
+int RunSnapshot(std::span<const std::string> arguments) { return RunCommand(kSnapshot, arguments, Snapshot); }
+int RunSnapshots(std::span<const std::string> arguments) { return RunCommand(kSnapshots, arguments, Snapshots); }
+int RunRestore(std::span<const std::string> arguments) { return RunCommand(kRestore, arguments, Restore); }
 
 }  // namespace longbow::cli

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/kill_point.h"
+#include "base/parallel_for.h"
 #include "engine/checkpoint.h"
 #include "engine/snapshot.h"
 #include "engine/state.h"
@@ -30,11 +31,15 @@ class Restore {
     progress_->files_total = index.files.size();
     progress_->bytes_total = index.size_bytes();
     LB_ASSIGN(const std::string manifest, FetchManifest(index));
-    for (const SnapshotFile& file : index.files) {
-      if (file.file != storage::kManifestFile) {
-        LB_TRY(Fetch(file));
+    LB_TRY(MakeFolders(index));
+    LB_TRY(ParallelFor(index.files.size(), {.threads = source_.streams()}, [&](size_t begin, size_t end) -> Status {
+      for (size_t i = begin; i < end; ++i) {
+        if (index.files[i].file != storage::kManifestFile) {
+          LB_TRY(Fetch(index.files[i]));
+        }
       }
-    }
+      return {};
+    }));
     LB_TRY(SyncFolders());
     LB_KILL_POINT("restore.files.synced");
     LB_TRY(WriteWholeFile(folder_.fs, folder_.PathOf(std::string(storage::kManifestFile)), manifest));
@@ -125,12 +130,18 @@ class Restore {
     }
   }
 
+  Status MakeFolders(const SnapshotIndex& index) {
+    for (const SnapshotFile& file : index.files) {
+      const std::string parent = std::filesystem::path(folder_.PathOf(file.file)).parent_path().string();
+      if (file.file != storage::kManifestFile && folders_.insert(parent).second) {
+        LB_TRY(folder_.fs.CreateDirectories(parent));
+      }
+    }
+    return {};
+  }
+
   Status Fetch(const SnapshotFile& file) {
     const std::string path = folder_.PathOf(file.file);
-    const std::string parent = std::filesystem::path(path).parent_path().string();
-    if (folders_.insert(parent).second) {
-      LB_TRY(folder_.fs.CreateDirectories(parent));
-    }
     LB_ASSIGN(const bool is_there, IsThere(file));
     if (is_there) {
       progress_->bytes_done += file.size_bytes;
@@ -169,7 +180,6 @@ class Restore {
   }
 
   Status FetchOnce(const SnapshotFile& file, const std::string& path) {
-    const uint64_t done_before = progress_->bytes_done;
     LB_ASSIGN(const std::unique_ptr<File> out, folder_.fs.Open(path, OpenMode::kCreateOrTruncate));
     uint64_t offset = 0;
     const Status status = Read(file, [&](std::span<const uint8_t> bytes) {
@@ -179,7 +189,7 @@ class Restore {
       return Status();
     });
     if (!status.ok()) {
-      progress_->bytes_done = done_before;
+      progress_->bytes_done -= offset;
       return status;
     }
     return out->Sync();

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <mutex>
 #include <set>
 
 #include "base/crc32c.h"
 #include "base/kill_point.h"
+#include "base/parallel_for.h"
 #include "engine/entry.h"
 #include "model/schema.h"
 #include "storage/content_hash.h"
@@ -55,7 +57,7 @@ Status IsDamaged(const std::string& path, const std::string& how) {
                   "; `longbow fsck` says what can be repaired, a restart repairs it");
 }
 
-// One snapshot on its way.
+// One snapshot on its way. Take is thread safe.
 class SnapshotCopy {
  public:
   SnapshotCopy(const DataFolder& folder, SnapshotTarget& target, KnownContents* known, const Cancellation* cancellation,
@@ -108,7 +110,8 @@ class SnapshotCopy {
   }
 
  private:
-  bool Has(const SnapshotFile& file) const {
+  bool Has(const SnapshotFile& file) {
+    const std::lock_guard lock(mu_);
     const auto found = objects_.find(file.object());
     return found != objects_.end() && found->second == file.size_bytes;
   }
@@ -117,8 +120,7 @@ class SnapshotCopy {
   Result<SnapshotFile> Identify(const Source& source) {
     const auto key = std::pair(source.file.file, source.file.digest.size_bytes << 32 ^ source.file.digest.crc32c);
     SnapshotFile file{source.file.file, source.file.digest.size_bytes, {}};
-    if (const auto found = known_->find(key); found != known_->end()) {
-      file.hash = found->second;
+    if (LookUp(key, &file.hash)) {
       return file;
     }
     storage::ContentHash hash;
@@ -136,8 +138,18 @@ class SnapshotCopy {
     }
     LB_TRY(Check(source, crc));
     file.hash = hash.Finish();
+    const std::lock_guard lock(mu_);
     known_->emplace(key, file.hash);
     return file;
+  }
+
+  bool LookUp(const KnownContents::key_type& key, std::string* hash) {
+    const std::lock_guard lock(mu_);
+    const auto found = known_->find(key);
+    if (found != known_->end()) {
+      *hash = found->second;
+    }
+    return found != known_->end();
   }
 
   // Graphs are not looked into: they are derived, and a start checks every byte before it walks on one.
@@ -169,7 +181,10 @@ class SnapshotCopy {
 
   Status Copy(const SnapshotFile& file) {
     LB_TRY(Retried([&] { return CopyOnce(file); }));
-    objects_[file.object()] = file.size_bytes;
+    {
+      const std::lock_guard lock(mu_);
+      objects_[file.object()] = file.size_bytes;
+    }
     LB_KILL_POINT("snapshot.object.written");
     return {};
   }
@@ -177,11 +192,12 @@ class SnapshotCopy {
   Status CopyOnce(const SnapshotFile& file) {
     LB_ASSIGN(const std::unique_ptr<SnapshotTarget::Writer> writer, target_.Create(file.object()));
     storage::ContentHash hash;
-    const uint64_t done_before = progress_->bytes_done;
+    uint64_t done = 0;
     Status status =
         ReadPieces(folder_.fs, folder_.PathOf(file.file), cancellation_, [&](std::span<const uint8_t> bytes) {
           hash.Update(bytes);
           LB_TRY(writer->Append(bytes));
+          done += bytes.size();
           progress_->bytes_done += bytes.size();
           progress_->bytes_copied += bytes.size();
           return Status();
@@ -193,17 +209,18 @@ class SnapshotCopy {
       status = writer->Finish();
     }
     if (!status.ok()) {
-      progress_->bytes_done = done_before;
+      progress_->bytes_done -= done;
     }
     return status;
   }
 
   const DataFolder& folder_;
   SnapshotTarget& target_;
-  KnownContents* const known_;
+  std::mutex mu_;
+  KnownContents* const known_;  // guarded by mu_
   const Cancellation* const cancellation_;
   SnapshotProgress* const progress_;
-  std::map<std::string, uint64_t> objects_;  // what is there
+  std::map<std::string, uint64_t> objects_;  // guarded by mu_: what is there
 };
 
 // The manifest of the wanted collections.
@@ -261,10 +278,13 @@ Result<SnapshotIndex> WriteSnapshot(const DataFolder& folder, const storage::Man
   LB_KILL_POINT("snapshot.begin");
   LB_ASSIGN(SnapshotFile named, copy.TakeManifest(content));
   index.files.push_back(std::move(named));
-  for (const Source& source : sources) {
-    LB_ASSIGN(SnapshotFile file, copy.Take(source));
-    index.files.push_back(std::move(file));
-  }
+  index.files.resize(1 + sources.size());
+  LB_TRY(ParallelFor(sources.size(), {.threads = target.streams()}, [&](size_t begin, size_t end) -> Status {
+    for (size_t i = begin; i < end; ++i) {
+      LB_ASSIGN(index.files[1 + i], copy.Take(sources[i]));
+    }
+    return {};
+  }));
   LB_TRY(target.Sync());
   LB_KILL_POINT("snapshot.objects.synced");
   LB_TRY(CheckCancelled(cancellation));

@@ -1,6 +1,8 @@
 // Snapshots in a folder: written to "partial/", synced, renamed into their place.
 #include <array>
+#include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -80,6 +82,7 @@ class FolderTarget final : public SnapshotTarget {
   }
 
   const std::string& where() const override { return folder_; }
+  size_t streams() const override { return 2; }  // one reads while another waits for its fsync
 
   Result<std::vector<Object>> List(const std::string& folder) override {
     LB_ASSIGN(const bool exists, fs_.Exists(PathOf(folder)));
@@ -98,9 +101,13 @@ class FolderTarget final : public SnapshotTarget {
 
   Result<std::unique_ptr<Writer>> Create(const std::string& name) override {
     const std::filesystem::path path(name);
-    const std::string partial = PathOf(kPartial) + "/" + path.filename().string();
-    LB_ASSIGN(std::unique_ptr<File> file, fs_.Open(partial, OpenMode::kCreateOrTruncate));
-    unsynced_.insert(path.parent_path().string());
+    // Two threads may have files of equal content.
+    const std::string partial = PathOf(kPartial) + "/" + std::to_string(++created_);
+    LB_ASSIGN(std::unique_ptr<File> file, fs_.Open(partial, OpenMode::kCreate));
+    {
+      const std::lock_guard lock(mu_);
+      unsynced_.insert(path.parent_path().string());
+    }
     return std::unique_ptr<Writer>(std::make_unique<FileWriter>(fs_, std::move(file), PathOf(name)));
   }
 
@@ -110,6 +117,7 @@ class FolderTarget final : public SnapshotTarget {
   }
 
   Status Sync() override {
+    const std::lock_guard lock(mu_);
     for (const std::string& folder : std::exchange(unsynced_, {})) {
       LB_TRY(fs_.SyncDirectory(PathOf(folder)));
     }
@@ -121,8 +129,10 @@ class FolderTarget final : public SnapshotTarget {
 
   FileSystem& fs_;
   const std::string folder_;
-  std::unique_ptr<File> lock_;      // while writing
-  std::set<std::string> unsynced_;  // folders with names that a power cut may take
+  std::unique_ptr<File> lock_;  // while writing
+  std::atomic<uint64_t> created_{0};
+  std::mutex mu_;
+  std::set<std::string> unsynced_;  // guarded by mu_: folders with names that a power cut may take
 };
 
 }  // namespace

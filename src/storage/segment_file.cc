@@ -1,17 +1,9 @@
 #include "storage/segment_file.h"
 
-#include <arrow/buffer.h>
-#include <arrow/io/memory.h>
-#include <arrow/ipc/dictionary.h>
-#include <arrow/ipc/reader.h>
-#include <arrow/ipc/writer.h>
 #include <arrow/record_batch.h>
 #include <arrow/table.h>
-#include <arrow/util/base64.h>
-#include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/writer.h>
-#include <parquet/exception.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 
@@ -21,56 +13,14 @@
 #include "base/crc32c.h"
 #include "base/kill_point.h"
 #include "storage/file_streams.h"
-#include "storage/restore_type.h"
+#include "storage/parquet_layout.h"
 
 namespace longbow::storage {
 namespace {
 
 using Batches = std::vector<std::shared_ptr<arrow::RecordBatch>>;
 
-constexpr int64_t kRowGroupRows = 65'536;
-constexpr int64_t kVectorPageBytes = 4 << 20;
 constexpr size_t kCheckBytes = 1u << 20;
-// The Arrow schema as it was given. Parquet's own copy, ARROW:schema, is what other programs read; it is not enough,
-// because Parquet for Arrow does not bring back every type that it takes.
-constexpr const char* kSchemaKey = "longbow:schema";
-
-// Numbers in lists of fixed length: what vectors are. They do not compress, and plain pages are copied, not decoded.
-bool IsVector(const arrow::DataType& type) {
-  return type.id() == arrow::Type::FIXED_SIZE_LIST &&
-         arrow::is_numeric(static_cast<const arrow::FixedSizeListType&>(type).value_type()->id());
-}
-
-// Parquet writes a list of fixed length 0 and cannot read it back.
-bool HasEmptyList(const arrow::DataType& type) {
-  if (type.id() == arrow::Type::FIXED_SIZE_LIST &&
-      static_cast<const arrow::FixedSizeListType&>(type).list_size() == 0) {
-    return true;
-  }
-  const arrow::FieldVector& fields = type.fields();
-  return std::any_of(fields.begin(), fields.end(), [](const auto& field) { return HasEmptyList(*field->type()); });
-}
-
-std::shared_ptr<parquet::WriterProperties> WriterProperties(const arrow::Schema& schema) {
-  parquet::WriterProperties::Builder builder;
-  builder.version(parquet::ParquetVersion::PARQUET_2_6)
-      ->enable_page_checksum()
-      ->compression(parquet::Compression::ZSTD)
-      ->max_row_group_length(kRowGroupRows)
-      ->created_by("longbow");
-  for (const auto& field : schema.fields()) {
-    if (IsVector(*field->type())) {
-      const std::string leaf = field->name() + ".list.element";
-      builder.disable_dictionary(leaf)
-          ->encoding(leaf, parquet::Encoding::PLAIN)
-          ->compression(leaf, parquet::Compression::UNCOMPRESSED)
-          ->disable_statistics(leaf);
-      // Applies to all columns; the others hardly fill a page of this size.
-      builder.data_pagesize(kVectorPageBytes);
-    }
-  }
-  return builder.build();
-}
 
 arrow::Result<std::shared_ptr<arrow::Table>> ToTable(const std::shared_ptr<arrow::Schema>& schema,
                                                      const Batches& batches) {
@@ -88,34 +38,11 @@ arrow::Result<std::shared_ptr<arrow::Table>> ToTable(const std::shared_ptr<arrow
 
 arrow::Status WriteParquet(const std::shared_ptr<arrow::Schema>& schema, const Batches& batches,
                            const std::shared_ptr<SummingOutputStream>& sink) {
-  for (const auto& field : schema->fields()) {
-    if (HasEmptyList(*field->type())) {
-      return arrow::Status::Invalid("column '", field->name(), "': lists of fixed size 0 cannot be stored");
-    }
-  }
   ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Table> table, ToTable(schema, batches));
-  const auto arrow_properties = parquet::ArrowWriterProperties::Builder().store_schema()->build();
-  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<parquet::arrow::FileWriter> writer,
-                        parquet::arrow::FileWriter::Open(*schema, arrow::default_memory_pool(), sink,
-                                                         WriterProperties(*schema), arrow_properties));
-  ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Buffer> schema_ipc, arrow::ipc::SerializeSchema(*schema));
-  ARROW_RETURN_NOT_OK(writer->AddKeyValueMetadata(
-      arrow::key_value_metadata({{kSchemaKey, arrow::util::base64_encode(std::string_view(*schema_ipc))}})));
+  ARROW_ASSIGN_OR_RAISE(const std::unique_ptr<parquet::arrow::FileWriter> writer, OpenParquetWriter(schema, sink));
   ARROW_RETURN_NOT_OK(writer->WriteTable(*table, kRowGroupRows));
   ARROW_RETURN_NOT_OK(writer->Close());
   return sink->Close();
-}
-
-// Runs Arrow and Parquet code, of which some throws.
-template <typename Run>
-arrow::Status Caught(Run run) {
-  try {
-    return run();
-  } catch (const parquet::ParquetStatusException& error) {
-    return error.status();
-  } catch (const std::exception& error) {
-    return arrow::Status::UnknownError(error.what());
-  }
 }
 
 Status CheckDigest(File& file, const FileDigest& expected, const std::function<bool()>& keep_on) {
@@ -141,18 +68,6 @@ Status CheckDigest(File& file, const FileDigest& expected, const std::function<b
   return {};
 }
 
-arrow::Result<std::shared_ptr<arrow::Schema>> StoredSchema(const parquet::FileMetaData& metadata) {
-  const auto& pairs = metadata.key_value_metadata();
-  if (pairs == nullptr) {
-    return arrow::Status::Invalid("no metadata");
-  }
-  ARROW_ASSIGN_OR_RAISE(const std::string encoded, pairs->Get(kSchemaKey));
-  ARROW_ASSIGN_OR_RAISE(std::string bytes, arrow::util::base64_decode(encoded));
-  arrow::io::BufferReader reader(arrow::Buffer::FromString(std::move(bytes)));
-  arrow::ipc::DictionaryMemo memo;
-  return arrow::ipc::ReadSchema(&reader, &memo);
-}
-
 arrow::Status AppendBatches(const arrow::Table& table, const std::shared_ptr<arrow::Schema>& schema, Batches& out) {
   arrow::TableBatchReader reader(table);
   while (true) {
@@ -161,13 +76,8 @@ arrow::Status AppendBatches(const arrow::Table& table, const std::shared_ptr<arr
     if (batch == nullptr) {
       return arrow::Status::OK();
     }
-    arrow::ArrayVector columns;
-    for (int i = 0; i < schema->num_fields(); ++i) {
-      ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Array> column,
-                            RestoreType(batch->column(i), schema->field(i)->type()));
-      columns.push_back(std::move(column));
-    }
-    out.push_back(arrow::RecordBatch::Make(schema, batch->num_rows(), std::move(columns)));
+    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatch> restored, RestoreSchema(*batch, schema));
+    out.push_back(std::move(restored));
   }
 }
 
@@ -198,6 +108,9 @@ arrow::Result<OpenParquet> Open(const std::shared_ptr<InputFile>& file) {
   OpenParquet parquet;
   ARROW_ASSIGN_OR_RAISE(parquet.reader, builder.properties(arrow_properties)->Build());
   ARROW_ASSIGN_OR_RAISE(parquet.schema, StoredSchema(*parquet.reader->parquet_reader()->metadata()));
+  if (parquet.schema == nullptr) {
+    return arrow::Status::Invalid("its Arrow schema is missing");
+  }
   return parquet;
 }
 

@@ -13,7 +13,7 @@
 
 namespace longbow::storage {
 
-// Names are "<folder>/<name>", never taken from a client. One thread at a time.
+// Names are "<folder>/<name>", never taken from a client. Thread safe; a writer or a reader is for one thread.
 class SnapshotTarget {
  public:
   // A new object, written from its beginning. It is there under its name, whole, once Finish returned OK, and never
@@ -40,6 +40,8 @@ class SnapshotTarget {
 
   // For messages: "/backups" or "s3://bucket/prefix"; no secrets.
   virtual const std::string& where() const = 0;
+  // How many objects it pays to copy at a time.
+  virtual size_t streams() const = 0;
   // What is in a folder, by name; nothing if there is none.
   virtual Result<std::vector<Object>> List(const std::string& folder) = 0;
   // Replaces what had that name.
