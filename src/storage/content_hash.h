@@ -8,7 +8,7 @@
 
 namespace longbow::storage {
 
-// XXH3 by Yann Collet, its form of 128 bits, over bytes that come piece by piece. Against accidents, not against
+// XXH3 of the xxHash family, its form of 128 bits, over bytes that come piece by piece. Against accidents, not against
 // somebody who makes up bytes on purpose. For one thread.
 class ContentHash {
  public:
