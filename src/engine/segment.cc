@@ -75,7 +75,7 @@ std::optional<uint32_t> Segment::RowOf(uint64_t ordinal) const {
 Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns) {
   const auto count = static_cast<uint32_t>(columns.num_rows());
   std::vector<std::shared_ptr<arrow::Array>> arrays(schema.columns->num_fields());
-  arrow::FieldVector fields = schema.columns->fields();
+  std::shared_ptr<arrow::Schema> types = schema.columns;
   for (int i = 0; i < schema.columns->num_fields(); ++i) {
     const auto& field = schema.columns->field(i);
     arrays[i] = i == schema.vector_column ? VectorColumn(schema, vectors_, rows_, count)
@@ -83,13 +83,14 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
     if (arrays[i] == nullptr) {
       LB_ASSIGN_ARROW(arrays[i], arrow::MakeArrayOfNull(field->type(), count));
     }
-    fields[i] = field->WithType(arrays[i]->type());  // of an older schema: readers widen what they take
+    if (!arrays[i]->type()->Equals(*field->type())) {  // of an older schema: readers widen what they take
+      LB_ASSIGN_ARROW(types, types->SetField(i, field->WithType(arrays[i]->type())));
+    }
   }
   if (vectors_ != nullptr) {
     vectors_->AdoptRows(rows_, rows_ + count);
   }
-  LB_TRY(AppendChunk(schema,
-                     {rows_, arrow::RecordBatch::Make(arrow::schema(std::move(fields)), count, std::move(arrays))}));
+  LB_TRY(AppendChunk(schema, {rows_, arrow::RecordBatch::Make(types, count, std::move(arrays))}));
   rows_ += count;
   small_chunks_at_end_ = 0;  // what was loaded is not joined again
   return {};
