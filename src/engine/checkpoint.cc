@@ -180,7 +180,7 @@ Status Checkpoints::RemoveLeftover(const std::string& file) {
   return exists ? folder_.fs.Remove(folder_.PathOf(file)) : Status();
 }
 
-Status Checkpoints::Write(const StateCut& cut) {
+Status Checkpoints::Write(const StateCut& cut, const std::function<bool()>& keep_on) {
   LB_TRY(RemoveUnnamedFiles());  // of an attempt that failed: its names are needed again
   storage::Manifest next;
   next.generation = manifest_.generation + 1;
@@ -188,6 +188,9 @@ Status Checkpoints::Write(const StateCut& cut) {
   next.next_shard = cut.next_shard;
   next.namespaces = cut.namespaces;
   for (const StateCut::Part& part : cut.collections) {
+    if (!keep_on()) {
+      return Cancelled("the store is stopping; the log keeps everything");
+    }
     LB_ASSIGN(storage::CollectionEntry entry,
               WriteCollection(part, FindCollection(part.collection->shard.id()), next.generation));
     next.collections.push_back(std::move(entry));

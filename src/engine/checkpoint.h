@@ -46,8 +46,9 @@ class Checkpoints {
   Status Load(State* state, std::vector<std::string>* warnings);
 
   // Writes the rows that came since the last checkpoint, and all of the parts that are marked, and swaps the manifest;
-  // on OK everything up to cut.applied is durable outside the log. After an error the last checkpoint stands.
-  Status Write(const StateCut& cut);
+  // on OK everything up to cut.applied is durable outside the log. After an error the last checkpoint stands. CANCELLED
+  // once `keep_on` is false.
+  Status Write(const StateCut& cut, const std::function<bool()>& keep_on);
   // Whether there is anything to write but entries of the log: graphs, marked parts.
   bool HasNews() const { return !graphs_.empty() || !marked_parts_.empty(); }
   bool HasNewsOf(ShardId shard) const;

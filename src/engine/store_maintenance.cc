@@ -73,7 +73,7 @@ Status Store::WriteCheckpoint(bool even_unchanged) {
   LB_KILL_POINT("checkpoint.begin");
   Status status = log_->Sync();  // a manifest must not know more than the log
   if (status.ok()) {
-    status = checkpoints_.Write(cut);
+    status = checkpoints_.Write(cut, [this] { return !IsStopping(); });
   }
   if (status.ok()) {
     LB_KILL_POINT("checkpoint.written");
@@ -82,6 +82,9 @@ Status Store::WriteCheckpoint(bool even_unchanged) {
   }
   const std::chrono::duration<double> took = environment_.clock.SteadyNow() - started;
   checkpoint_seconds_.Observe(took.count());
+  if (status.code() == StatusCode::kCancelled) {
+    return status;
+  }
   (status.ok() ? checkpoints_written_ : checkpoints_failed_).Add();
   if (status.ok()) {
     environment_.logger.Info("checkpoint written", {{"lsn", cut.applied.value}, {"took_ms", took.count() * 1000}});

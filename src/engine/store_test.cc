@@ -4,6 +4,7 @@
 
 #include <future>
 #include <map>
+#include <thread>
 
 #include "base/fault_file_system.h"
 #include "base/memory_file_system.h"
@@ -191,6 +192,32 @@ TEST_F(StoreTest, ACheckpointThatFailedCanBeTriedAgain) {
   ASSERT_TRUE(store_->Checkpoint().ok());
   Reopen();
   EXPECT_EQ(Rows("a"), before);
+}
+
+// Ten thousand collections take minutes to write.
+TEST_F(StoreTest, AStopWaitsForNoCheckpoint) {
+  constexpr int kCollections = 100;
+  constexpr std::chrono::milliseconds kSync{20};  // three files each and more: 6 s in all
+  tidy_files_ = true;
+  Open();
+  for (int i = 0; i < kCollections; ++i) {
+    ASSERT_TRUE(Put("c" + std::to_string(i), {{1, RandomVector(random_, kDimension), "x"}}).ok());
+  }
+  fs_.SlowSync(kSync);
+  Reopen();  // with something to write: what was replayed
+  const uint64_t syncs = fs_.Count(FileCall::kSync);
+  for (int i = 0; i < 10'000 && fs_.Count(FileCall::kSync) < syncs + 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_GE(fs_.Count(FileCall::kSync), syncs + 5);
+  const auto before = std::chrono::steady_clock::now();
+  store_.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
+  fs_.SlowSync(std::chrono::microseconds(0));
+  Open();
+  for (int i = 0; i < kCollections; ++i) {
+    ASSERT_EQ(Rows("c" + std::to_string(i)).size(), 1u);
+  }
 }
 
 TEST_F(StoreTest, AFailedFsyncStopsWritesAndReadsGoOn) {
