@@ -91,6 +91,11 @@ class RestartTest : public ::testing::TestWithParam<bool> {
   void WaitForCheck() {
     WaitUntil("files are checked", [&] { return store_->FilesAreChecked(); });
   }
+  // A graph in a file is of use to the next start once a checkpoint names it; a stop waits for none.
+  void WaitForGraphFiles(size_t count) {
+    WaitUntil("graphs are in files", [&] { return Files(".graph").size() == count; });
+    ASSERT_TRUE(store_->Checkpoint().ok());
+  }
   // All full segments of a collection are on a sealed graph.
   void WaitForGraphs(const std::string& name) {
     WaitUntil("graphs are sealed", [&] {
@@ -167,7 +172,7 @@ TEST_P(RestartTest, GraphsComeFromTheirFilesAndNothingIsReplayed) {
     Delete("a", id);
   }
   WaitForGraphs("a");
-  WaitUntil("graphs are in files", [&] { return Files(".graph").size() == 3; });
+  WaitForGraphFiles(3);
   ExpectAllIsThere();
   for (int round = 0; round < 3; ++round) {
     Open();
@@ -200,8 +205,7 @@ TEST_P(RestartTest, AGraphIsNoNewsOfOtherCollections) {
   ASSERT_EQ(before.size(), 3u);
   PutMany("a", 0, 400);
   WaitForGraphs("a");
-  WaitUntil("the graph is in a file", [&] { return Files(".graph").size() == 1; });
-  ASSERT_TRUE(store_->Checkpoint().ok());
+  WaitForGraphFiles(1);
   EXPECT_EQ(Files(".bits"), before);
   Open();
   WaitForCheck();
@@ -231,7 +235,7 @@ TEST_P(RestartTest, DamagedDerivedFilesAreMadeAgain) {
   PutMany("b", 0, 500);
   WaitForGraphs("a");
   WaitForGraphs("b");
-  WaitUntil("graphs are in files", [&] { return Files(".graph").size() == 4; });
+  WaitForGraphFiles(4);
   int done = 0;
   for (const std::string ending : {".vectors", ".columns", ".graph"}) {
     for (int kind = 0; kind < 5; ++kind) {
@@ -265,6 +269,7 @@ TEST_P(RestartTest, DamagedDerivedFilesAreMadeAgain) {
         const auto now = Files(ending);
         return now.size() == 4 && std::find(now.begin(), now.end(), path) == now.end();
       });
+      ASSERT_TRUE(store_->Checkpoint().ok());
       Open();
       WaitForCheck();
       ExpectAllIsThere();
@@ -288,6 +293,7 @@ TEST_P(RestartTest, DamagedSegmentFilesAreWrittenAgainFromTheMappedRows) {
     ExpectAllIsThere();
     WaitForCheck();
     WaitUntil("it is made again", [&] { return Files(".parquet").front() != path; });
+    ASSERT_TRUE(store_->Checkpoint().ok());
   }
   Open();
   WaitForCheck();
