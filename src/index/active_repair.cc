@@ -7,7 +7,6 @@ namespace longbow::index {
 namespace {
 
 constexpr size_t kRepairEf = 64;
-constexpr float kRelaxedFactor = 1.2f;  // of the rule by which room is filled
 
 bool IsIn(const uint64_t* bitmap, LocalId id) { return ((bitmap[id >> 6] >> (id & 63)) & 1) != 0; }
 
@@ -115,7 +114,7 @@ uint32_t ActiveGraph::UnlinkRow(const uint64_t* dead, LocalId id, Scratch& scrat
     });
   };
   take([&](const Edge& heir) { return !scratch.pruner.Occluded(*codes_, edges, heir, 1.0f); });
-  take([&](const Edge& heir) { return !scratch.pruner.Occluded(*codes_, edges, heir, kRelaxedFactor); });
+  take([&](const Edge& heir) { return !scratch.pruner.Occluded(*codes_, edges, heir, kRelaxedPruneFactor); });
   take([](const Edge&) { return true; });
   links_->Replace(id, edges);
   return 1;

@@ -8,8 +8,7 @@
 namespace longbow::index {
 namespace {
 
-constexpr uint32_t kFewLinksIn = 8;     // a row should have that many others point to it
-constexpr float kRelaxedFactor = 1.2f;  // of the rule by which room is filled
+constexpr uint32_t kFewLinksIn = 8;  // a row should have that many others point to it
 constexpr size_t kPieceRows = 64;
 constexpr size_t kWidenFrom = 8;   // a short list takes candidates from so many neighbours ...
 constexpr size_t kWidenEach = 16;  // ... so many each
@@ -124,7 +123,7 @@ class Finisher {
     if (graph_.codes().space().product_constant() == 0) {  // few are the nearest of any row there, as it must be
       take([&](const Edge& edge) { return links_in_[edge.id].load(std::memory_order_relaxed) < kFewLinksIn; });
     }
-    take([&](const Edge& edge) { return !pruner.Occluded(graph_.codes(), kept, edge, kRelaxedFactor); });
+    take([&](const Edge& edge) { return !pruner.Occluded(graph_.codes(), kept, edge, kRelaxedPruneFactor); });
     take([](const Edge&) { return true; });
     std::sort(kept.begin(), kept.end());
     for (uint32_t slot = 0; slot < FinalLinks::kDegree; ++slot) {

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/parallel_for.h"
-#include "index/prefetch.h"
+#include "index/node_lists.h"
 #include "index/rank.h"
 #include "index/reserved_memory.h"
 
@@ -89,35 +89,6 @@ Result<std::unique_ptr<LeanGraph>> LeanGraph::Open(Slice image, std::shared_ptr<
   return lean;
 }
 
-class LeanGraph::Lists {
- public:
-  static constexpr size_t kNeighborsMax = FinalLinks::kDegree;
-
-  explicit Lists(const LeanGraph& graph)
-      : codes_(graph.Codes()), ids_offset_(IdsOffset(*graph.space_)), rows_end_(graph.rows_end_) {}
-
-  LocalId rows_end() const { return rows_end_; }
-  size_t Collect(LocalId id, CodeWalkScratch& scratch) const {
-    LocalId neighbors[FinalLinks::kDegree];
-    std::memcpy(neighbors, codes_.row(id) + ids_offset_, sizeof(neighbors));
-    size_t n = 0;
-    for (const LocalId neighbor : neighbors) {
-      if (scratch.visited.Mark(neighbor)) {
-        PrefetchLines(codes_.row(neighbor), ids_offset_);
-        scratch.ids[n++] = neighbor;
-      }
-    }
-    return n;
-  }
-  // The node's row was read when it was seen.
-  void Prefetch(LocalId id) const { PrefetchLines(codes_.row(id) + ids_offset_, kIdsBytes); }
-
- private:
-  const CodeArray codes_;
-  const size_t ids_offset_;
-  const LocalId rows_end_;
-};
-
 Result<std::vector<Neighbor>> LeanGraph::Search(const TypedQuery& query, const SearchOptions& options) const {
   if (entries_.ids.empty() || options.k == 0 || options.filter.begin >= options.filter.end) {
     return std::vector<Neighbor>();
@@ -128,7 +99,8 @@ Result<std::vector<Neighbor>> LeanGraph::Search(const TypedQuery& query, const S
   scratch.results.Reset(RankedRowsFor(options.k, *space_));
   scratch.counters = {};
   const KeyProbe probe = ProbeOf(*space_, scratch.query);
-  LB_TRY(WalkCodes(Lists(*this), Codes(), entries_, probe, CodeWalkOptionsOf(options), scratch));
+  LB_TRY(WalkCodes(NodeLists(Codes(), IdsOffset(*space_), rows_end_), Codes(), entries_, probe,
+                   CodeWalkOptionsOf(options), scratch));
   const bool exact = options.exact_distances || space_->metric() == Metric::kJaccard;
   scratch.counters.refined += exact ? scratch.results.size() : 0;
   if (options.counters != nullptr) {

@@ -44,7 +44,6 @@ class LeanGraph final : public VectorIndex {
   struct Scratch : CodeWalkScratch {
     CodedQuery query;
   };
-  class Lists;
 
   LeanGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, LocalId rows_end,
             EntryPoints entries, uint32_t links_moved);

@@ -17,6 +17,9 @@ struct PruneOptions {
   float factor = 1.0f;
 };
 
+// By which the room that is left in a list is filled, before the nearest fill it.
+inline constexpr float kRelaxedPruneFactor = 1.2f;
+
 // Used by one thread; reusable.
 class Pruner {
  public:

@@ -60,7 +60,6 @@ class SealedGraph final : public VectorIndex {
     std::vector<uint8_t> tables;
     kernels::BlockQuery block_query;
   };
-  class Lists;
 
   SealedGraph(std::shared_ptr<const VectorRows> rows, std::shared_ptr<const CodeSpace> space, CodeProjection projection,
               const SealedLayout& layout)

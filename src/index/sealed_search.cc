@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "index/node_lists.h"
 #include "index/prefetch.h"
 #include "index/rank.h"
 #include "index/sealed_graph.h"
@@ -201,44 +202,17 @@ Status SealedGraph::WalkEstimates(const SearchOptions& options, Scratch& scratch
   return {};
 }
 
-// The rows of the blocks and their links, as a lean graph has them.
-class SealedGraph::Lists {
- public:
-  static constexpr size_t kNeighborsMax = FinalLinks::kDegree;
-
-  explicit Lists(const SealedGraph& graph) : graph_(graph) {}
-
-  size_t Collect(LocalId id, CodeWalkScratch& scratch) const {
-    const kernels::BlockShape& shape = graph_.layout_.shape;
-    LocalId neighbors[FinalLinks::kDegree];
-    std::memcpy(neighbors, graph_.Block(id) + shape.ids_offset, sizeof(neighbors));
-    size_t n = 0;
-    for (const LocalId neighbor : neighbors) {
-      if (scratch.visited.Mark(neighbor)) {
-        PrefetchLines(graph_.Block(neighbor) + shape.row_offset, CodeArray::RowBytes(shape.dimension));
-        scratch.ids[n++] = neighbor;
-      }
-    }
-    return n;
-  }
-  void Prefetch(LocalId id) const {
-    PrefetchLines(graph_.Block(id) + graph_.layout_.shape.ids_offset, FinalLinks::kDegree * sizeof(LocalId));
-  }
-
- private:
-  const SealedGraph& graph_;
-};
-
 // Where estimates do not tell near from far, the int8 keys of all neighbours do.
 Status SealedGraph::WalkRows(const SearchOptions& options, Scratch& scratch) const {
   const kernels::BlockShape& shape = layout_.shape;
   // A block's header begins with what stands behind a row of such an array: its scale, and its norm where that counts.
   static_assert(offsetof(kernels::BlockHeader, scale) == 0 && offsetof(kernels::BlockHeader, term) == sizeof(float));
   const CodeArray codes{&space_->kernels(), blocks_.data() + shape.row_offset, layout_.block_stride, shape.dimension};
-  scratch.ids.resize(Lists::kNeighborsMax);
-  scratch.keys.resize(Lists::kNeighborsMax);
-  scratch.dots.resize(Lists::kNeighborsMax);
-  return WalkCodesStage(Lists(*this), codes, ProbeOf(*space_, scratch.query), CodeWalkOptionsOf(options), scratch);
+  scratch.ids.resize(NodeLists::kNeighborsMax);
+  scratch.keys.resize(NodeLists::kNeighborsMax);
+  scratch.dots.resize(NodeLists::kNeighborsMax);
+  const NodeLists lists(codes, shape.ids_offset - shape.row_offset, layout_.rows);
+  return WalkCodesStage(lists, codes, ProbeOf(*space_, scratch.query), CodeWalkOptionsOf(options), scratch);
 }
 
 // The int8 keys of rows that pass and were estimated near, but never expanded.

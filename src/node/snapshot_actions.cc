@@ -1,9 +1,8 @@
 #include "node/snapshot_actions.h"
 
-#include <array>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/utc_time.h"
 #include "engine/snapshot_jobs.h"
 #include "wire/requests.h"
 
@@ -28,14 +27,6 @@ const char* Word(engine::SnapshotState state) {
       return "cancelled";
   }
   return "?";
-}
-
-std::string UtcTime(int64_t wall_ns) {
-  const auto seconds = static_cast<std::time_t>(wall_ns / 1'000'000'000);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 Json Describe(const engine::ListedSnapshot& snapshot) {

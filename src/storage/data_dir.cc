@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/kill_point.h"
-#include "storage/utc_time.h"
+#include "base/utc_time.h"
 
 namespace longbow::storage {
 namespace {

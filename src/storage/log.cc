@@ -10,9 +10,9 @@
 #include "base/kill_point.h"
 #include "base/limits.h"
 #include "base/mutex.h"
+#include "base/utc_time.h"
 #include "storage/log_replay.h"
 #include "storage/log_writer.h"
-#include "storage/utc_time.h"
 
 namespace longbow::storage {
 namespace {

@@ -1,9 +1,9 @@
-#include "storage/utc_time.h"
+#include "base/utc_time.h"
 
 #include <array>
 #include <ctime>
 
-namespace longbow::storage {
+namespace longbow {
 
 std::string UtcTime(int64_t wall_ns) {
   const auto seconds = static_cast<std::time_t>(wall_ns / 1'000'000'000);
@@ -13,4 +13,4 @@ std::string UtcTime(int64_t wall_ns) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-}  // namespace longbow::storage
+}  // namespace longbow
