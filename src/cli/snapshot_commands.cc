@@ -17,6 +17,7 @@
 #include "cli/s3_options.h"
 #include "engine/snapshot.h"
 #include "engine/snapshot_places.h"
+#include "engine/snapshot_removal.h"
 
 namespace longbow::cli {
 namespace {
@@ -27,13 +28,19 @@ constexpr Option kFrom{
 constexpr Option kTo{.name = "to", .default_text = "", .help = "Where to keep it: a folder, or s3://BUCKET/PREFIX."};
 constexpr Option kId{
     .name = "snapshot", .default_text = "", .help = "Which one, by its id; empty = the youngest of a whole store."};
+constexpr Option kRemove{.name = "remove", .default_text = "", .help = "Remove the snapshot of this id."};
+constexpr Option kKeep{.name = "keep",
+                       .type = OptionType::kInt,
+                       .default_text = "0",
+                       .help = "Remove all but so many of the youngest, of the store and of each dataset; 0 = none."};
 constexpr Option kCollection{.name = "collection", .default_text = "", .help = "Only this dataset; empty = all."};
 
 constexpr std::array kSnapshotTable = {
     kData,           kTo, kCollection, kS3Endpoint, kS3Region, kS3UsePathStyle, kAwsAccessKeyId, kAwsSecretAccessKey,
     kAwsSessionToken};
-constexpr std::array kListTable = {kFrom,           kS3Endpoint,         kS3Region,       kS3UsePathStyle,
-                                   kAwsAccessKeyId, kAwsSecretAccessKey, kAwsSessionToken};
+constexpr std::array kListTable = {kFrom,           kRemove,         kKeep,           kS3Endpoint,
+                                   kS3Region,       kS3UsePathStyle, kAwsAccessKeyId, kAwsSecretAccessKey,
+                                   kAwsSessionToken};
 constexpr std::array kRestoreTable = {
     kFrom, kId, kData, kS3Endpoint, kS3Region, kS3UsePathStyle, kAwsAccessKeyId, kAwsSecretAccessKey, kAwsSessionToken};
 
@@ -52,11 +59,13 @@ CreateSnapshot. Exit status: 0 done; 1 not; 2 the command line is wrong.
 Options:
 )",
                             kSnapshotTable, kSnapshotNeeds};
-constexpr Command kSnapshots{"snapshots", R"(longbow snapshots: list the snapshots of a place, oldest first
+constexpr Command kSnapshots{"snapshots",
+                             R"(longbow snapshots: list the snapshots of a place, oldest first, or remove some
 
   longbow snapshots --from PLACE [options]
 
-Exit status: 0 all can be read; 1 not; 2 the command line is wrong.
+With --remove or --keep nothing may be writing snapshots there. Exit status: 0 all can be read, or were removed; 1 not;
+2 the command line is wrong.
 
 Options:
 )",
@@ -118,7 +127,33 @@ Status Snapshot(const Config& config) {
   return {};
 }
 
+// Of both options together it would not be clear which one counts.
+Status RemoveSome(const Config& config) {
+  const int64_t keep = config.Int("keep");
+  const std::string id = config.String("remove");
+  if (keep < 0 || (keep > 0 && !id.empty())) {
+    return InvalidArgument("expected --remove=ID or --keep=N with N of 1 or more");
+  }
+  LB_ASSIGN(const auto target, engine::OpenPath(RealFileSystem(), config.String("from"), ToS3Settings(config),
+                                                engine::TargetAccess::kWrite));
+  std::vector<std::string> ids{id};
+  if (keep > 0) {
+    LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots, engine::ListSnapshots(*target));
+    ids = engine::OlderSnapshots(snapshots, static_cast<size_t>(keep));
+  }
+  LB_ASSIGN(const engine::RemovedSnapshots removed, engine::RemoveSnapshots(*target, ids, nullptr));
+  for (const std::string& gone : removed.ids) {
+    std::printf("removed snapshot %s\n", gone.c_str());
+  }
+  std::printf("%zu snapshots removed, and %" PRIu64 " objects of %.1f MB\n", removed.ids.size(), removed.objects,
+              Megabytes(removed.bytes));
+  return {};
+}
+
 Status Snapshots(const Config& config) {
+  if (config.Int("keep") != 0 || !config.String("remove").empty()) {
+    return RemoveSome(config);
+  }
   LB_ASSIGN(const auto source, engine::OpenPath(RealFileSystem(), config.String("from"), ToS3Settings(config),
                                                 engine::TargetAccess::kRead));
   LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots, engine::ListSnapshots(*source));

@@ -7,6 +7,7 @@
 #include "base/parallel_for.h"
 #include "engine/checkpoint.h"
 #include "engine/snapshot.h"
+#include "engine/snapshot_retry.h"
 #include "engine/state.h"
 #include "storage/content_hash.h"
 #include "storage/data_dir.h"
@@ -20,7 +21,6 @@ using storage::SnapshotIndex;
 using storage::SnapshotTarget;
 
 constexpr size_t kPieceBytes = size_t{1} << 20;
-constexpr int kTriesOfFile = 3;
 
 class Restore {
  public:
@@ -92,7 +92,7 @@ class Restore {
     std::set<std::string> expected;
     for (const SnapshotFile& file : index.files) {
       if (file.file == storage::kManifestFile) {
-        LB_TRY(Retried([&] {
+        LB_TRY(RetryUnavailable(nullptr, [&] {
           content.clear();
           return Read(file, [&](std::span<const uint8_t> bytes) {
             content.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -120,16 +120,6 @@ class Restore {
     return content;
   }
 
-  template <typename Run>
-  Status Retried(Run run) {
-    for (int tries = 1;; ++tries) {
-      const Status status = run();
-      if (status.code() != StatusCode::kUnavailable || tries == kTriesOfFile) {
-        return status;
-      }
-    }
-  }
-
   Status MakeFolders(const SnapshotIndex& index) {
     for (const SnapshotFile& file : index.files) {
       const std::string parent = std::filesystem::path(folder_.PathOf(file.file)).parent_path().string();
@@ -146,7 +136,7 @@ class Restore {
     if (is_there) {
       progress_->bytes_done += file.size_bytes;
     } else {
-      LB_TRY(Retried([&] { return FetchOnce(file, path); }));
+      LB_TRY(RetryUnavailable(nullptr, [&] { return FetchOnce(file, path); }));
       progress_->bytes_copied += file.size_bytes;
       LB_KILL_POINT("restore.file.written");
     }

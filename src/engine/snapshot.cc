@@ -9,6 +9,7 @@
 #include "base/kill_point.h"
 #include "base/parallel_for.h"
 #include "engine/entry.h"
+#include "engine/snapshot_retry.h"
 #include "model/schema.h"
 #include "storage/content_hash.h"
 #include "storage/mapped_file.h"
@@ -23,7 +24,6 @@ using storage::SnapshotTarget;
 
 constexpr size_t kPieceBytes = size_t{1} << 20;
 constexpr size_t kStampSize = 16;  // of an id: the second in which it was taken
-constexpr int kTriesOfObject = 3;  // each of whose requests was tried several times
 
 // A file of the manifest and what is known of it there.
 struct Source {
@@ -89,24 +89,12 @@ class SnapshotCopy {
     hash.Update({reinterpret_cast<const uint8_t*>(content.data()), content.size()});
     const SnapshotFile file{std::string(storage::kManifestFile), content.size(), hash.Finish()};
     if (!Has(file)) {
-      LB_TRY(Retried([&] { return storage::WriteObject(target_, file.object(), content); }));
+      LB_TRY(RetryUnavailable(cancellation_, [&] { return storage::WriteObject(target_, file.object(), content); }));
       progress_->bytes_copied += content.size();
     }
     progress_->bytes_done += content.size();
     ++progress_->files_done;
     return file;
-  }
-
-  // Runs again what the place of the snapshots failed at.
-  template <typename Run>
-  Status Retried(Run run) {
-    for (int tries = 1;; ++tries) {
-      const Status status = run();
-      if (status.code() != StatusCode::kUnavailable || tries == kTriesOfObject) {
-        return status;
-      }
-      LB_TRY(CheckCancelled(cancellation_));
-    }
   }
 
  private:
@@ -180,7 +168,7 @@ class SnapshotCopy {
   }
 
   Status Copy(const SnapshotFile& file) {
-    LB_TRY(Retried([&] { return CopyOnce(file); }));
+    LB_TRY(RetryUnavailable(cancellation_, [&] { return CopyOnce(file); }));
     {
       const std::lock_guard lock(mu_);
       objects_[file.object()] = file.size_bytes;
@@ -274,7 +262,7 @@ Result<SnapshotIndex> WriteSnapshot(const DataFolder& folder, const storage::Man
     index.collections.push_back({entry.name, rows});
   }
   SnapshotCopy copy(folder, target, known, cancellation, progress);
-  LB_TRY(copy.Retried([&] { return copy.FindObjects(); }));
+  LB_TRY(RetryUnavailable(cancellation, [&] { return copy.FindObjects(); }));
   LB_KILL_POINT("snapshot.begin");
   LB_ASSIGN(SnapshotFile named, copy.TakeManifest(content));
   index.files.push_back(std::move(named));
@@ -289,7 +277,8 @@ Result<SnapshotIndex> WriteSnapshot(const DataFolder& folder, const storage::Man
   LB_KILL_POINT("snapshot.objects.synced");
   LB_TRY(CheckCancelled(cancellation));
   const std::string text = storage::EncodeSnapshotIndex(index);
-  LB_TRY(copy.Retried([&] { return storage::WriteObject(target, storage::SnapshotIndexName(index.id), text); }));
+  LB_TRY(RetryUnavailable(cancellation,
+                          [&] { return storage::WriteObject(target, storage::SnapshotIndexName(index.id), text); }));
   LB_KILL_POINT("snapshot.index.written");
   LB_TRY(target.Sync());
   LB_KILL_POINT("snapshot.done");

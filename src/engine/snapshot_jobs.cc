@@ -56,6 +56,22 @@ Result<std::unique_ptr<SnapshotJobs>> SnapshotJobs::Make(Store& store, const Sto
   return std::unique_ptr<SnapshotJobs>(new SnapshotJobs(store, environment, std::move(places)));
 }
 
+Status SnapshotJobs::CheckIdleLocked() const {
+  if (stopping_) {
+    return Unavailable("the server is stopping");
+  }
+  if (removing_) {
+    return ResourceExhausted("a snapshot is being removed: wait for its end");
+  }
+  if (!jobs_.empty()) {
+    const std::lock_guard job_lock(jobs_.back()->mu);
+    if (jobs_.back()->state == SnapshotState::kRunning) {
+      return ResourceExhausted("snapshot " + jobs_.back()->id + " is being taken: wait for its end, or cancel it");
+    }
+  }
+  return {};
+}
+
 Result<std::string> SnapshotJobs::Begin(const std::string& place, const std::string& collection) {
   std::string name;
   if (!collection.empty()) {
@@ -70,15 +86,7 @@ Result<std::string> SnapshotJobs::Begin(const std::string& place, const std::str
   job->started = environment_.clock.SteadyNow();
 
   const std::lock_guard lock(mu_);
-  if (stopping_) {
-    return Unavailable("the server is stopping");
-  }
-  if (!jobs_.empty()) {
-    const std::lock_guard job_lock(jobs_.back()->mu);
-    if (jobs_.back()->state == SnapshotState::kRunning) {
-      return ResourceExhausted("snapshot " + jobs_.back()->id + " is being taken: wait for its end, or cancel it");
-    }
-  }
+  LB_TRY(CheckIdleLocked());
   if (thread_.joinable()) {
     thread_.join();  // it has said its last word
   }
@@ -183,6 +191,22 @@ Result<std::vector<ListedSnapshot>> SnapshotJobs::List(const std::string& place,
   }
   LB_TRY(target.status());
   return ListSnapshots(**target);
+}
+
+Result<RemovedSnapshots> SnapshotJobs::Remove(const std::string& place, const std::string& id,
+                                              const Cancellation* cancellation) {
+  {
+    const std::lock_guard lock(mu_);
+    LB_TRY(CheckIdleLocked());
+    removing_ = true;
+  }
+  Result<RemovedSnapshots> removed = [&]() -> Result<RemovedSnapshots> {
+    LB_ASSIGN(const auto target, OpenPlace(environment_.fs, places_, place, TargetAccess::kWrite, cancellation));
+    return RemoveSnapshots(*target, {id}, cancellation);
+  }();
+  const std::lock_guard lock(mu_);
+  removing_ = false;
+  return removed;
 }
 
 void SnapshotJobs::Stop() {

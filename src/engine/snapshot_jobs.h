@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "engine/snapshot.h"
 #include "engine/snapshot_places.h"
+#include "engine/snapshot_removal.h"
 #include "engine/store.h"
 
 namespace longbow::engine {
@@ -50,6 +51,8 @@ class SnapshotJobs {
   // Returns at once; a snapshot that is done stays.
   Status Cancel(const std::string& id);
   Result<std::vector<ListedSnapshot>> List(const std::string& place, const Cancellation* cancellation) const;
+  // See RemoveSnapshots. RESOURCE_EXHAUSTED while a snapshot is being taken or removed: none begins meanwhile either.
+  Result<RemovedSnapshots> Remove(const std::string& place, const std::string& id, const Cancellation* cancellation);
   // Cancels what runs and waits for its end; nothing begins any more.
   void Stop();
 
@@ -58,6 +61,7 @@ class SnapshotJobs {
 
   SnapshotJobs(Store& store, const StoreEnvironment& environment, SnapshotPlaces places);
   void Run(Job& job);
+  Status CheckIdleLocked() const;
   std::shared_ptr<Job> FindJob(const std::string& id) const;
 
   Store& store_;
@@ -67,6 +71,7 @@ class SnapshotJobs {
   mutable std::mutex mu_;
   std::vector<std::shared_ptr<Job>> jobs_;  // guarded by mu_; the youngest last
   bool stopping_ = false;                   // guarded by mu_
+  bool removing_ = false;                   // guarded by mu_
   std::thread thread_;                      // guarded by mu_; of the youngest
   Counter done_;
   Counter failed_;

@@ -11,6 +11,7 @@
 #include "base/memory_file_system.h"
 #include "engine/scan.h"
 #include "engine/snapshot_places.h"
+#include "engine/snapshot_removal.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
 
@@ -131,6 +132,7 @@ class SnapshotTest : public ::testing::Test {
   KnownContents known_;
   uint64_t copied_ = 0;
   int64_t taken_ = 0;
+  size_t compacted_ = 0;
 };
 
 TEST_F(SnapshotTest, ComesBackAsItWasWhileTheStoreGoesOn) {
@@ -355,6 +357,95 @@ TEST_F(SnapshotTest, ARestoreIsWholeOrGoesOn) {
     }
     store_.reset();
   }
+}
+
+TEST_F(SnapshotTest, RemovingOneLeavesWhatOthersNeed) {
+  Open("/top/data");
+  Put("a", 0, 300);
+  const SnapshotIndex first = *Take();
+  const Model then = model_;
+  Put("a", 0, 300);  // all of it is replaced
+  ASSERT_TRUE(store_->Compact(&compacted_).ok());
+  const SnapshotIndex second = *Take();
+  const Model later = model_;
+  Put("b", 0, 30);
+  const SnapshotIndex of_b = *Take("b");
+  const auto target = Target(TargetAccess::kWrite);
+  const size_t objects = target->List("objects")->size();
+
+  EXPECT_EQ(RemoveSnapshots(*target, {first.id, "20200101T000000Z-0000000000000000"}, nullptr).status().code(),
+            StatusCode::kNotFound);
+  EXPECT_EQ(RemoveSnapshots(*target, {"../data"}, nullptr).status().code(), StatusCode::kNotFound);
+  const auto nothing = RemoveSnapshots(*target, {}, nullptr);
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_EQ(nothing->objects, 0u);
+  ASSERT_EQ(target->List("objects")->size(), objects);
+
+  const auto listed = *ListSnapshots(*target);
+  EXPECT_EQ(OlderSnapshots(listed, 1), std::vector<std::string>{first.id});
+  EXPECT_TRUE(OlderSnapshots(listed, 2).empty());
+  const auto removed = RemoveSnapshots(*target, {first.id}, nullptr);
+  ASSERT_TRUE(removed.ok()) << removed.status().ToString();
+  EXPECT_GT(removed->objects, 0u);
+  EXPECT_EQ(target->List("objects")->size(), objects - removed->objects);
+  ExpectRestores("/top/r1", second.id, later);
+  ExpectRestores("/top/r2", of_b.id, {{"b", model_["b"]}});
+  EXPECT_EQ(RestoreTo("/top/r3", first.id).code(), StatusCode::kNotFound);
+}
+
+TEST_F(SnapshotTest, ASnapshotThatCannotBeReadKeepsWhatItMayNeed) {
+  Open("/top/data");
+  Put("a", 0, 50);
+  const SnapshotIndex first = *Take();
+  Put("a", 50, 50);
+  const SnapshotIndex second = *Take();
+  ASSERT_TRUE(fs_.FlipBit(kPlace + "/" + storage::SnapshotIndexName(second.id), 60, 1).ok());
+  const auto target = Target(TargetAccess::kWrite);
+  EXPECT_EQ(RemoveSnapshots(*target, {first.id}, nullptr).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(OlderSnapshots(*ListSnapshots(*target), 1).empty());
+  ASSERT_TRUE(RemoveSnapshots(*target, {second.id}, nullptr).ok());
+  ExpectRestores("/top/restored", "", {{"a", [&] {
+                                          auto rows = model_["a"];
+                                          rows.erase(rows.find(50), rows.end());
+                                          return rows;
+                                        }()}});
+}
+
+// The place dies at every step of a removal: what is listed can be restored, and the next removal gives back the rest.
+TEST_F(SnapshotTest, ARemovalIsWholeOrGoesOn) {
+  Open("/top/data");
+  Put("a", 0, 60);
+  SnapshotIndex first = *Take();
+  Put("b", 0, 5);
+  const SnapshotIndex second = *Take();
+  const Model then = model_;
+  const size_t objects_of_both = Target(TargetAccess::kRead)->List("objects")->size();
+  bool done = false;
+  for (uint64_t point = 1; point < 100 && !done; ++point) {
+    auto target = Target(TargetAccess::kWrite);
+    fs_.FailAllFrom(point, FaultKind::kShortWrite);
+    done = RemoveSnapshots(*target, {first.id}, nullptr).ok();
+    fs_.Heal();
+    target.reset();
+    memory_.Crash(MemoryFileSystem::Unsynced::kTorn, point);
+    target = Target(TargetAccess::kWrite);
+    const auto listed = *ListSnapshots(*target);
+    ASSERT_TRUE(!listed.empty() && listed.size() <= 2) << point;
+    for (const ListedSnapshot& snapshot : listed) {
+      ASSERT_TRUE(snapshot.status.ok());
+      ASSERT_TRUE(RestoreTo("/top/r" + std::to_string(point) + snapshot.index.id, snapshot.index.id).ok()) << point;
+    }
+    ASSERT_TRUE(RemoveSnapshots(*target, {}, nullptr).ok());
+    if (listed.size() == 1) {
+      EXPECT_LT(target->List("objects")->size(), objects_of_both);
+      target.reset();
+      ASSERT_NO_FATAL_FAILURE(ExpectRestores("/top/s" + std::to_string(point), second.id, then));
+      Open("/top/data");
+      known_.clear();
+      first = *Take();  // for the next round
+    }
+  }
+  EXPECT_TRUE(done) << "more steps than were tried";
 }
 
 TEST_F(SnapshotTest, PlacesAreNotForClientsToChoose) {

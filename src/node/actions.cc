@@ -162,6 +162,7 @@ constexpr Action kActions[] = {
     {"SnapshotStatus", "How far a snapshot is", SnapshotStatus, false},
     {"CancelSnapshot", "Ends a snapshot that is being taken", CancelSnapshot, false},
     {"ListSnapshots", "Snapshots that are complete", ListSnapshots, true},
+    {"DeleteSnapshot", "Removes a snapshot and what only it needs", DeleteSnapshot, true},
 };
 
 }  // namespace

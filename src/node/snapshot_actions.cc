@@ -99,4 +99,12 @@ Result<std::vector<std::string>> ListSnapshots(Services& services, const std::st
   return Answer({{"snapshots", std::move(list)}});
 }
 
+Result<std::vector<std::string>> DeleteSnapshot(Services& services, const std::string& body,
+                                                const Cancellation* cancellation) {
+  LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
+  LB_ASSIGN(const engine::RemovedSnapshots removed,
+            services.snapshots.Remove(request.target, request.id, cancellation));
+  return Answer({{"id", request.id}, {"objects", removed.objects}, {"bytes", removed.bytes}});
+}
+
 }  // namespace longbow::node

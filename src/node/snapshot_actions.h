@@ -16,5 +16,7 @@ Result<std::vector<std::string>> SnapshotStatus(Services& services, const std::s
 Result<std::vector<std::string>> CancelSnapshot(Services& services, const std::string& body, const Cancellation*);
 Result<std::vector<std::string>> ListSnapshots(Services& services, const std::string& body,
                                                const Cancellation* cancellation);
+Result<std::vector<std::string>> DeleteSnapshot(Services& services, const std::string& body,
+                                                const Cancellation* cancellation);
 
 }  // namespace longbow::node

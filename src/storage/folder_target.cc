@@ -100,20 +100,22 @@ class FolderTarget final : public SnapshotTarget {
   }
 
   Result<std::unique_ptr<Writer>> Create(const std::string& name) override {
-    const std::filesystem::path path(name);
     // Two threads may have files of equal content.
     const std::string partial = PathOf(kPartial) + "/" + std::to_string(++created_);
     LB_ASSIGN(std::unique_ptr<File> file, fs_.Open(partial, OpenMode::kCreate));
-    {
-      const std::lock_guard lock(mu_);
-      unsynced_.insert(path.parent_path().string());
-    }
+    NoteUnsynced(name);
     return std::unique_ptr<Writer>(std::make_unique<FileWriter>(fs_, std::move(file), PathOf(name)));
   }
 
   Result<std::unique_ptr<Reader>> Open(const std::string& name) override {
     LB_ASSIGN(std::unique_ptr<File> file, fs_.Open(PathOf(name), OpenMode::kRead));
     return std::unique_ptr<Reader>(std::make_unique<FileReader>(std::move(file)));
+  }
+
+  Status Remove(const std::string& name) override {
+    NoteUnsynced(name);
+    const Status removed = fs_.Remove(PathOf(name));
+    return removed.code() == StatusCode::kNotFound ? Status() : removed;
   }
 
   Status Sync() override {
@@ -126,6 +128,10 @@ class FolderTarget final : public SnapshotTarget {
 
  private:
   std::string PathOf(const std::string& name) const { return folder_ + "/" + name; }
+  void NoteUnsynced(const std::string& name) {
+    const std::lock_guard lock(mu_);
+    unsynced_.insert(std::filesystem::path(name).parent_path().string());
+  }
 
   FileSystem& fs_;
   const std::string folder_;

@@ -158,6 +158,11 @@ class S3Target final : public SnapshotTarget {
     return std::unique_ptr<Reader>(std::make_unique<ObjectReader>(*file, where_ + "/" + name));
   }
 
+  Status Remove(const std::string& name) override {
+    const Status removed = FromS3(fs_->DeleteFile(path_ + "/" + name), where_ + "/" + name);
+    return removed.code() == StatusCode::kNotFound ? Status() : removed;
+  }
+
   Status Sync() override { return {}; }  // an answered upload is durable
 
  private:

@@ -48,7 +48,9 @@ class SnapshotTarget {
   virtual Result<std::unique_ptr<Writer>> Create(const std::string& name) = 0;
   // NOT_FOUND if there is none.
   virtual Result<std::unique_ptr<Reader>> Open(const std::string& name) = 0;
-  // What was finished stays, whatever happens to the power.
+  // OK if there is none.
+  virtual Status Remove(const std::string& name) = 0;
+  // What was finished stays and what was removed stays away, whatever happens to the power.
   virtual Status Sync() = 0;
 };
 

@@ -159,3 +159,27 @@ def test_a_cancelled_snapshot_is_none(make_server, folder_place, tmp_path):
         metrics = server.http("GET", "/metrics")[2]
         assert 'longbow_snapshots_total{status="ok"}' in metrics
     wait_until(lambda: not list((tmp_path / "snapshots" / "partial").iterdir()), 5, "nothing half is left")
+
+
+def test_removing_one(server, client, place, tmp_path):
+    first = snapshot(client, place.target)["id"]
+    fc.put(client, "a", fc.vector_table(np.random.default_rng(2).random((500, 8), np.float32)))
+    second = snapshot(client, place.target)["id"]
+    with RawFlight(server.data_port) as raw:
+        for hostile in HOSTILE:
+            raw.do_action("DeleteSnapshot", {"target": place.target, "id": hostile}).expect(
+                "NOT_FOUND", "nothing was removed"
+            )
+        raw.do_action("DeleteSnapshot", {"target": place.target}).expect("NOT_FOUND", "nothing was removed")
+    answer = fc.action_json(client, "DeleteSnapshot", {"target": place.target, "id": first})
+    assert answer["id"] == first and answer["objects"] > 0 and answer["bytes"] > 0
+    assert [entry["id"] for entry in fc.action_json(client, "ListSnapshots")["snapshots"]] == [second]
+    restored = place.restore(tmp_path / "restored")
+    assert restored.returncode == 0 and "502 rows" in restored.stdout, restored
+    third = snapshot(client, place.target)["id"]
+    kept = place.run("snapshots", "--from", place.path, "--keep", "1")
+    assert kept.returncode == 0 and f"removed snapshot {second}" in kept.stdout, kept
+    gone = place.run("snapshots", "--from", place.path, "--remove", third)
+    assert gone.returncode == 0 and "1 snapshots removed" in gone.stdout, gone
+    assert place.run("snapshots", "--from", place.path, "--remove", third).returncode == 1
+    assert place.run("snapshots", "--from", place.path, "--remove", third, "--keep", "2").returncode == 2

@@ -26,6 +26,7 @@ ACTIONS = {
     "SnapshotStatus",
     "CancelSnapshot",
     "ListSnapshots",
+    "DeleteSnapshot",
 }
 
 
