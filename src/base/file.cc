@@ -326,7 +326,7 @@ class OperatingSystemFiles final : public FileSystem {
         return ErrnoStatus("cannot lock", path, errno);
       }
       LB_ASSIGN(std::string holder, ReadWholeFile(*this, path));
-      return FailedPrecondition("'" + path + "' is locked by " + (holder.empty() ? "another process" : holder));
+      return AlreadyExists("'" + path + "' is locked by " + (holder.empty() ? "another process" : holder));
     }
     LB_TRY(file->Truncate(0));
     LB_TRY(file->WriteAt(0, {Slice::Own(note)}));

@@ -65,7 +65,7 @@ class FileSystem {
   virtual Status RemoveTree(const std::string& path) = 0;
   virtual Status SyncDirectory(const std::string& path) = 0;
   // Takes an exclusive advisory lock that ends with the process or the returned object, and writes `note` (who we are)
-  // into the file. FAILED_PRECONDITION with the holder's note if another process has it.
+  // into the file. ALREADY_EXISTS with the holder's note if another process has it.
   virtual Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) = 0;
 };
 

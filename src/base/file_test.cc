@@ -143,7 +143,7 @@ TEST_P(FileSystems, LockIsExclusiveAndNamesItsHolder) {
   Result<std::unique_ptr<File>> first = fs().Lock(Path("LOCK"), "pid 1 (first)");
   ASSERT_TRUE(first.ok()) << first.status().ToString();
   const Status refused = fs().Lock(Path("LOCK"), "pid 2").status();
-  EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(refused.code(), StatusCode::kAlreadyExists);
   EXPECT_NE(refused.message().find("pid 1 (first)"), std::string_view::npos) << refused.ToString();
   EXPECT_EQ(ReadWholeFile(fs(), Path("LOCK")).value(), "pid 1 (first)");
   first->reset();

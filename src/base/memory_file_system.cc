@@ -329,7 +329,7 @@ Result<std::unique_ptr<File>> MemoryFileSystem::Lock(const std::string& path, co
   LB_ASSIGN(std::shared_ptr<Node> node, Find(path, "cannot lock"));
   MutexLock node_lock(node->mu);
   if (node->locked) {
-    return FailedPrecondition("'" + path + "' is locked by " + std::string(node->content.begin(), node->content.end()));
+    return AlreadyExists("'" + path + "' is locked by " + std::string(node->content.begin(), node->content.end()));
   }
   node->locked = true;
   node->Make({.offset = 0, .resize = true});

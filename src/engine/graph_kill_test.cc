@@ -16,7 +16,7 @@ namespace longbow::engine {
 namespace {
 
 constexpr int kDimension = 8;
-constexpr int64_t kRows = 600;
+constexpr int64_t kRows = 900;  // three segments
 
 class OpenStore {
  public:
@@ -70,27 +70,31 @@ bool HasGraph(const std::string& folder) {
   return false;
 }
 
+void DieAt(const std::string& point, const std::string& folder) {
+  (void)ArmKillPoint(point);
+  OpenStore store(folder);
+  store.PutAll();
+  store.WriteCheckpointsUntil([] { return false; });
+  _exit(0);
+}
+
+// At the graph of each segment.
 TEST(GraphKillDeathTest, AtEveryStep) {
   for (const char* point : {"graph.created", "graph.written", "graph.synced", "graph.named"}) {
-    SCOPED_TRACE(point);
-    const std::string folder = testing::TempDir() + "longbow_" + point + std::to_string(getpid());
-    std::filesystem::remove_all(folder);
-    const auto die = [&] {
-      (void)ArmKillPoint(std::string(point) + ":1");
-      OpenStore store(folder);
-      store.PutAll();
-      store.WriteCheckpointsUntil([] { return false; });
-      _exit(0);
-    };
-    EXPECT_EXIT(die(), testing::KilledBySignal(SIGKILL), "");
-    {
-      OpenStore store(folder);
-      EXPECT_EQ(store.live_rows(), static_cast<uint64_t>(kRows));
-      store.WriteCheckpointsUntil([&] { return HasGraph(folder); });
-      EXPECT_TRUE(HasGraph(folder));
+    for (int nth = 1; nth <= 3; ++nth) {
+      SCOPED_TRACE(std::string(point) + ":" + std::to_string(nth));
+      const std::string folder = testing::TempDir() + "longbow_" + point + std::to_string(getpid());
+      std::filesystem::remove_all(folder);
+      EXPECT_EXIT(DieAt(std::string(point) + ":" + std::to_string(nth), folder), testing::KilledBySignal(SIGKILL), "");
+      {
+        OpenStore store(folder);
+        EXPECT_EQ(store.live_rows(), static_cast<uint64_t>(kRows));
+        store.WriteCheckpointsUntil([&] { return HasGraph(folder); });
+        EXPECT_TRUE(HasGraph(folder));
+      }
+      EXPECT_EQ(OpenStore(folder).live_rows(), static_cast<uint64_t>(kRows));
+      std::filesystem::remove_all(folder);
     }
-    EXPECT_EQ(OpenStore(folder).live_rows(), static_cast<uint64_t>(kRows));
-    std::filesystem::remove_all(folder);
   }
 }
 

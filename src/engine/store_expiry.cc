@@ -1,6 +1,7 @@
 // What a store does about rows that end: their time to live, and the entries that delete them.
 #include <future>
 
+#include "base/kill_point.h"
 #include "engine/entry.h"
 #include "engine/store.h"
 
@@ -47,7 +48,9 @@ Status Store::ExpireRows() {
     record.shard = collection->shard.id();
     record.index = collection->last_index = collection->last_index.Next();
     record.body = {EncodeExpire(now_ns)};
+    LB_KILL_POINT("expiry.begin");
     LB_TRY(ProposeAndWait(std::move(record), {}, &order));
+    LB_KILL_POINT("expiry.applied");
     rows_expired_.Add(static_cast<double>(collection->shard.Pin()->expired_rows - view->expired_rows));
   }
   return {};

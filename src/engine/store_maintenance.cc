@@ -187,7 +187,12 @@ Status Store::Compact(size_t* compacted) {
       ++*compacted;
     }
   }
-  return *compacted == 0 ? Status() : WriteCheckpoint(true);
+  if (*compacted == 0) {
+    return {};
+  }
+  const Status written = WriteCheckpoint(true);
+  LB_KILL_POINT("compaction.written");
+  return written;
 }
 
 // False if nothing was due.
@@ -202,6 +207,7 @@ Result<bool> Store::CompactOne(Collection& collection) {
     collection.nothing_to_compact_at = state;
     return false;
   }
+  LB_KILL_POINT("compaction.begin");
   uint64_t number = 0;
   applier_->RunBetween([&](const State&) { number = collection.shard.TakeSegmentNumber(); });
   Result<std::shared_ptr<Segment>> merged =
@@ -216,9 +222,11 @@ Result<bool> Store::CompactOne(Collection& collection) {
     old.push_back(view->segments[i].segment);
     rows += view->segments[i].rows;
   }
+  LB_KILL_POINT("compaction.copied");
   Status replaced;
   applier_->RunBetween([&](const State&) { replaced = collection.shard.ReplaceSegments(old, std::move(*merged)); });
   LB_TRY(replaced);
+  LB_KILL_POINT("compaction.replaced");
   compaction_metrics_.compactions.Add();
   compaction_metrics_.rows_dropped.Add(static_cast<double>(rows - plan->live_rows));
   environment_.logger.Info("segments compacted", {{"dataset", collection.name},

@@ -74,7 +74,7 @@ Status CheckFormat(FileSystem& fs, const std::string& path) {
 Result<std::unique_ptr<File>> TakeLock(FileSystem& fs, const std::string& path, const std::string& note) {
   const std::string file = path + "/LOCK";
   Result<std::unique_ptr<File>> lock = fs.Lock(file, note);
-  if (!lock.ok() && lock.status().code() == StatusCode::kFailedPrecondition) {
+  if (!lock.ok() && lock.status().code() == StatusCode::kAlreadyExists) {
     LB_ASSIGN(const std::string holder, ReadWholeFile(fs, file));
     return FailedPrecondition("data folder '" + path + "' is in use by " +
                               (holder.empty() ? "another process" : holder) +

@@ -69,7 +69,11 @@ class FolderTarget final : public SnapshotTarget {
 
   Status PrepareToWrite() {
     LB_TRY(MakeFolderDurably(fs_, folder_));
-    LB_ASSIGN(lock_, fs_.Lock(PathOf("LOCK"), "a snapshot is being written"));
+    Result<std::unique_ptr<File>> lock = fs_.Lock(PathOf("LOCK"), "a snapshot is being written");
+    if (lock.status().code() == StatusCode::kAlreadyExists) {
+      return FailedPrecondition(std::string(lock.status().message()));
+    }
+    LB_ASSIGN(lock_, std::move(lock));
     for (const char* name : kFolders) {
       LB_TRY(fs_.CreateDirectories(PathOf(name)));
     }

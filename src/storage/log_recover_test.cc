@@ -195,32 +195,39 @@ TEST_F(LogRecover, ACleanEndLosesNothing) {
   EXPECT_EQ(Open(fs_, "/log").replayed, all);
 }
 
-// The process dies at each step of a recovery: the acknowledged record is there afterwards, and the log works.
+void DieRecovering(const std::string& step, const std::string& folder, size_t records) {
+  FaultFileSystem fs(RealFileSystem());
+  Opened opened = Open(fs, folder + "/log");
+  for (size_t i = 0; i < records; ++i) {
+    (void)Append(*opened.log, "kept " + std::to_string(i));
+  }
+  fs.FailCall(FileCall::kSync, 1, FaultKind::kIoError);
+  (void)Append(*opened.log, "refused");
+  (void)ArmKillPoint("log.recover." + step + ":1");
+  (void)opened.log->Recover();
+  _exit(0);
+}
+
+// The process dies at each step of a recovery: the acknowledged records are there afterwards, and the log works.
 TEST(LogRecoverDeathTest, AtEveryStep) {
   for (const char* step : {"begin", "marked", "truncated", "synced", "sealed", "removed", "begun"}) {
-    SCOPED_TRACE(step);
-    const std::string folder = testing::TempDir() + "longbow_log_recover_" + step + std::to_string(getpid());
-    std::filesystem::remove_all(folder);
-    std::filesystem::create_directory(folder);
-    const auto die = [&] {
-      FaultFileSystem fs(RealFileSystem());
-      Opened opened = Open(fs, folder + "/log");
-      (void)Append(*opened.log, "first");
-      fs.FailCall(FileCall::kSync, 1, FaultKind::kIoError);
-      (void)Append(*opened.log, "refused");
-      (void)ArmKillPoint("log.recover." + std::string(step) + ":1");
-      (void)opened.log->Recover();
-      _exit(0);
-    };
-    EXPECT_EXIT(die(), testing::KilledBySignal(SIGKILL), "");
-    Opened opened = Open(RealFileSystem(), folder + "/log");
-    ASSERT_TRUE(opened.status.ok()) << opened.status.ToString();
-    ASSERT_FALSE(opened.replayed.empty());
-    EXPECT_EQ(opened.replayed.front(), "first");
-    EXPECT_LE(opened.replayed.size(), 2u);
-    ASSERT_TRUE(Append(*opened.log, "after").ok());
-    opened.log.reset();
-    std::filesystem::remove_all(folder);
+    for (const size_t records : {1, 2, 9}) {
+      SCOPED_TRACE(std::string(step) + " after " + std::to_string(records));
+      const std::string folder = testing::TempDir() + "longbow_log_recover_" + step + std::to_string(getpid());
+      std::filesystem::remove_all(folder);
+      std::filesystem::create_directory(folder);
+      EXPECT_EXIT(DieRecovering(step, folder, records), testing::KilledBySignal(SIGKILL), "");
+      Opened opened = Open(RealFileSystem(), folder + "/log");
+      ASSERT_TRUE(opened.status.ok()) << opened.status.ToString();
+      ASSERT_GE(opened.replayed.size(), records);
+      EXPECT_LE(opened.replayed.size(), records + 1);
+      for (size_t i = 0; i < records; ++i) {
+        EXPECT_EQ(opened.replayed[i], "kept " + std::to_string(i));
+      }
+      ASSERT_TRUE(Append(*opened.log, "after").ok());
+      opened.log.reset();
+      std::filesystem::remove_all(folder);
+    }
   }
 }
 

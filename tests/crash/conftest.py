@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import flight_calls as fc
 import pyarrow.flight as flight
 import pytest
@@ -23,3 +26,19 @@ def stopped(make_server) -> LongbowServer:
             )
     server.kill()
     return server
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 100 MB: room for one log file of 64 MB, not for two."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"this root may not mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -19,9 +19,10 @@ FRESH_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 class Writer:
     """A client that changes its own rows of one dataset until the server is gone.
 
-    `large`: share of puts that are half of the rows; `dies`: the server may end without being told."""
+    `drops`: share of operations that drop the dataset; `large`: share of puts that are half of the rows; `dies`: the server
+    may end without being told."""
 
-    def __init__(self, oracle: DatasetOracle, seed: list[int], drops: bool, large: float = 0.02, dies: bool = False):
+    def __init__(self, oracle: DatasetOracle, seed: list[int], drops: float, large: float = 0.02, dies: bool = False):
         self.oracle, self.drops, self.large, self.dies = oracle, drops, large, dies
         self.rng = np.random.default_rng(seed)
         self.acknowledged = 0
@@ -59,7 +60,7 @@ class Writer:
         if dice < 0.25 and len(live):
             id = oracle.begin_delete(int(rng.choice(live)))
             assert fc.action(client, "delete", {"dataset": oracle.name, "id": str(id)}) == [b"deleted"]
-        elif dice < 0.27 and self.drops and len(live):
+        elif dice < 0.25 + self.drops and len(live):
             oracle.begin_drop()
             assert fc.action(client, "delete-dataset", {"dataset": oracle.name}) == [b"deleted"]
         else:

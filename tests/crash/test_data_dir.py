@@ -424,3 +424,62 @@ def test_fsck_command_line(tmp_path):
         done = subprocess.run([str(binary()), *arguments], capture_output=True, text=True, env=clean_environment())
         assert done.returncode == 2 and message in done.stderr, (arguments, done)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["mark", "segment", "bitmap", "derived"])
+def test_files_of_another_folder(stopped, make_server, tmp_path, kind):
+    """Taken for its own they would answer with another folder's rows: refused, or made again where they are derived."""
+    other = make_server(tmp_path / "other")
+    with flight.connect(other.data_uri) as client:
+        fc.put(client, "d", fc.vector_table(vectors(500, 70), text=["other"] * 500))
+        fc.action(client, "delete", {"dataset": "d", "id": "9"})
+        fc.action(client, "ForceSnapshot")
+        for i in range(40):  # as many records as the first folder's log has, on the same shard
+            fc.put(client, "d", fc.vector_table(vectors(5, 90 + i), ids=list(range(5 * i, 5 * i + 5)), text=["y"] * 5))
+    other.kill()
+    own = {path.relative_to(stopped.data_dir): path.read_bytes() for path in files(stopped.data_dir, kind)}
+    foreign = {path.relative_to(other.data_dir): path.read_bytes() for path in files(other.data_dir, kind)}
+    assert own.keys() == foreign.keys(), "the folders differ in more than their rows: the test shows nothing"
+    for path, content in foreign.items():
+        (stopped.data_dir / path).write_bytes(content)
+    if kind in ("derived", "mark"):  # the mark says how many records there are: as many in both
+        stopped.start()
+        check_rows(stopped)
+        stopped.kill()
+        return
+    before = fingerprint(stopped.data_dir)
+    failed = stopped.refuse_to_start()
+    assert fingerprint(stopped.data_dir) == before
+    assert any(path.name in failed.log for path in own) or kind in failed.log, failed.log
+    for path, content in own.items():
+        (stopped.data_dir / path).write_bytes(content)
+    stopped.start()
+    check_rows(stopped)
+
+
+def test_read_only_folder_is_refused(make_server, small_disk):
+    """With data in it and empty: in words, and nothing is changed; writable again, all rows are there."""
+    server = make_server(small_disk / "data")
+    server.log_path = small_disk.parent / "data.log"
+    fresh = make_server(small_disk / "fresh", start=False)
+    fresh.log_path = small_disk.parent / "fresh.log"
+    try:
+        with flight.connect(server.data_uri) as client:
+            fc.put(client, "d", fc.vector_table(vectors(50)))
+            fc.action(client, "ForceSnapshot")
+            fc.put(client, "d", fc.vector_table(vectors(5), ids=list(range(50, 55))))
+        server.kill()
+        before = fingerprint(server.data_dir)
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        for one in (server, fresh):
+            failed = one.refuse_to_start()
+            assert str(one.data_dir) in failed.log and "Read-only file system" in failed.log, failed.log
+        checked = fsck(server, "--repair")
+        assert checked.returncode != 0 and "Read-only file system" in checked.stderr + checked.stdout, checked
+        assert fingerprint(server.data_dir) == before
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+        server.start()
+        with flight.connect(server.data_uri) as client:
+            assert fc.scan_ids(client, "d") == list(range(55))
+    finally:
+        server.close()  # before the file system is taken away

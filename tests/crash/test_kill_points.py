@@ -22,11 +22,11 @@ from longbow_server import REPOSITORY, LongbowServer, StartFailed, binary
 from oracle import DatasetOracle
 
 HITS = int(os.environ.get("LONGBOW_TEST_HITS", 3))
-LOAD_MAX_S = 6.0
+LOAD_MAX_S = 15.0  # it ends with the server
 ROWS = 2_000
 # Reached only after the disk failed, seconds after the load, or by another command: src/storage/log_recover_test.cc,
-# src/engine/graph_kill_test.cc and tests/snapshot/test_damage.py kill there.
-ELSEWHERE = ("log.recover.", "graph.", "restore.")
+# src/engine/graph_kill_test.cc, src/engine/compaction_kill_test.cc and tests/snapshot/test_damage.py kill there.
+ELSEWHERE = ("log.recover.", "graph.", "compaction.", "expiry.", "restore.")
 ONCE_A_START = ("log.open", "open.", "data_dir")
 FIRST_START_ONLY = "data_dir.formatted"
 OFTEN = ("log.group", "apply")
@@ -54,7 +54,8 @@ class Life:
         self.server, self.point = server, point
         self.snapshots = server.data_dir.parent / f"{server.data_dir.name}_snapshots"
         self.rng = np.random.default_rng([seed, POINTS.index(point)])
-        plan = [("shared", 0, False), ("shared", 1_000_000, False), ("dropped", 0, True)]
+        dropped = 0.2 if point == "unnamed.folder.remove" else 0.02
+        plan = [("shared", 0, 0), ("shared", 1_000_000, 0), ("dropped", 0, dropped)]
         self.writers = [
             Writer(DatasetOracle(name, first, ROWS), [seed, POINTS.index(point), i], drops, large=0.25, dies=True)
             for i, (name, first, drops) in enumerate(plan)

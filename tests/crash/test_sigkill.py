@@ -29,7 +29,7 @@ def test_sigkill_loop(make_server, record_property):
     record_property("seed", seed)
     rng = np.random.default_rng(seed)
     # Two writers share a dataset, one has its own, one drops its dataset now and then.
-    plan = [("shared", 0, False), ("shared", 1_000_000, False), ("own", 0, False), ("dropped", 0, True)]
+    plan = [("shared", 0, 0), ("shared", 1_000_000, 0), ("own", 0, 0), ("dropped", 0, 0.02)]
     writers = [
         Writer(DatasetOracle(name, first, ROWS_PER_WRITER), [seed, i], drops)
         for i, (name, first, drops) in enumerate(plan)
