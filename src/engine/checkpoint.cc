@@ -185,6 +185,7 @@ Status Checkpoints::Write(const StateCut& cut, const std::function<bool()>& keep
   storage::Manifest next;
   next.generation = manifest_.generation + 1;
   next.checkpoint = cut.applied;
+  next.log_id = cut.log_id;
   next.next_shard = cut.next_shard;
   next.namespaces = cut.namespaces;
   for (const StateCut::Part& part : cut.collections) {

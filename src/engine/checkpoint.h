@@ -23,6 +23,7 @@ namespace longbow::engine {
 // A consistent cut, taken between two entries; the views keep it as it was.
 struct StateCut {
   Lsn applied;
+  uint64_t log_id = 0;  // of the log that comes after it
   ShardId next_shard;
   std::vector<std::string> namespaces;
   struct Part {

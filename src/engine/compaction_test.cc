@@ -238,7 +238,8 @@ TEST_F(CompactionTest, CrashesOnTheWayLoseNothing) {
       ASSERT_TRUE(store_->Checkpoint().ok());
     }
     DeleteEvery(0, 650, 3);
-    fs_.FailAllFrom(nth, nth % 3 == 0 ? FaultKind::kShortWrite : FaultKind::kIoError);
+    constexpr FaultKind kKinds[] = {FaultKind::kShortWrite, FaultKind::kIoError, FaultKind::kNoSpace};
+    fs_.FailAllFrom(nth, kKinds[nth % 3]);
     size_t compacted = 0;
     const Status status = store_->Compact(&compacted);
     EXPECT_EQ(compacted, 2u);

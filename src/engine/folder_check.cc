@@ -193,10 +193,13 @@ class Check {
       return RepairLog(mark.status(), "log/COMMITTED");
     }
     Add("log/COMMITTED", FileState::kSound, "records up to " + std::to_string(mark->value) + " were acknowledged");
-    const auto contents = storage::ReplayLog(
-        folder_.fs,
-        {.directory = directory, .after = manifest_.checkpoint, .acknowledged = std::max(*mark, manifest_.checkpoint)},
-        [this](const storage::LogRecord& record) { return state_->Apply(record, {}); });
+    const auto contents =
+        storage::ReplayLog(folder_.fs,
+                           {.directory = directory,
+                            .after = manifest_.checkpoint,
+                            .acknowledged = std::max(*mark, manifest_.checkpoint),
+                            .id = manifest_.log_id},
+                           [this](const storage::LogRecord& record) { return state_->Apply(record, {}); });
     if (!contents.ok()) {
       return RepairLog(contents.status(), "log");
     }
@@ -228,7 +231,8 @@ class Check {
     if (!options_.repair) {
       return {};
     }
-    storage::LogOptions options{.file_size_bytes = limits::kLogFileSizeBytes, .ignore_commit_mark = ignore_commit_mark};
+    storage::LogOptions options{
+        .file_size_bytes = limits::kLogFileSizeBytes, .ignore_commit_mark = ignore_commit_mark, .id = manifest_.log_id};
     std::unique_ptr<State> state = NewState();
     Checkpoints checkpoints(folder_.fs, folder_.path);
     std::vector<std::string> warnings;
@@ -256,9 +260,13 @@ class Check {
     Checkpoints checkpoints(folder_.fs, folder_.path);
     std::vector<std::string> warnings;
     LB_TRY(checkpoints.Load(state.get(), &warnings));
-    const auto contents = storage::ReplayLog(
-        folder_.fs, {.directory = folder_.path + "/log", .after = manifest_.checkpoint, .acknowledged = {0}},
-        [&](const storage::LogRecord& record) { return state->Apply(record, {}); });
+    const auto contents =
+        storage::ReplayLog(folder_.fs,
+                           {.directory = folder_.path + "/log",
+                            .after = manifest_.checkpoint,
+                            .acknowledged = {0},
+                            .id = manifest_.log_id},
+                           [&](const storage::LogRecord& record) { return state->Apply(record, {}); });
     if (!contents.ok()) {
       Add(file, FileState::kLost, std::string(damage.message()), kSnapshot);
       return {};

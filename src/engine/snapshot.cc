@@ -214,6 +214,7 @@ class SnapshotCopy {
 // The manifest of the wanted collections.
 Result<storage::Manifest> Chosen(const storage::Manifest& manifest, const std::string& collection) {
   storage::Manifest chosen = manifest;
+  chosen.log_id = 0;  // a restore begins another log
   if (collection.empty()) {
     return chosen;
   }

@@ -14,6 +14,7 @@ storage::LogOptions Store::MakeLogOptions() {
               [this](std::chrono::nanoseconds took) {
                 fsync_seconds_.Observe(std::chrono::duration<double>(took).count());
               },
+          .id = checkpoints_.manifest().log_id,
           .clock = &environment_.clock};
 }
 

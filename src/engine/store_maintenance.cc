@@ -66,6 +66,7 @@ Status Store::WriteCheckpoint(bool even_unchanged) {
   std::lock_guard lock(checkpoint_mu_);
   StateCut cut;
   applier_->RunBetween([&](const State& state) { cut = CutOf(state); });
+  cut.log_id = log_->id();
   if (cut.applied == checkpoints_.last() && !checkpoints_.HasNews() && !even_unchanged) {
     return {};
   }

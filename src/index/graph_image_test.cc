@@ -163,6 +163,10 @@ TEST_P(GraphImageTest, CutShortOrTooLongIsDataLoss) {
   for (const size_t size : sizes) {
     EXPECT_EQ(CodeOf(image_.substr(0, size)), StatusCode::kDataLoss) << size;
   }
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(image_.data());
+  for (size_t size = 0; size < image_.size(); ++size) {
+    ASSERT_EQ(Open(Slice(bytes, size, nullptr), rows_).status().code(), StatusCode::kDataLoss) << size;
+  }
   EXPECT_EQ(CodeOf(image_ + std::string(64, '\0')), StatusCode::kDataLoss);
 }
 

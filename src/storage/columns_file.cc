@@ -99,6 +99,7 @@ arrow::Status ReadStream(const Slice& bytes, Batches& out) {
     if (batch == nullptr) {
       return arrow::Status::OK();
     }
+    ARROW_RETURN_NOT_OK(batch->ValidateFull());  // checksums say who wrote the offsets, not that they make sense
     out.push_back(std::move(batch));
   }
 }

@@ -28,6 +28,8 @@ class JsonFields {
     return JsonFields(json, std::move(where));
   }
 
+  bool Has(const char* name) const { return json_->contains(name); }
+
   template <typename Int>
   Status Number(const char* name, Int* out) {
     LB_ASSIGN(const Json* value, Take(name));

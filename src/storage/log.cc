@@ -82,6 +82,7 @@ class CommittingLog final : public Log {
   Status Sync() override { return options_.sync == SyncPolicy::kFsync ? Status() : Ask(false); }
   Status Recover() override { return Ask(true); }
   Status Cut(Lsn upto) override { return writer_->Cut(upto); }
+  uint64_t id() const override { return writer_->id(); }
 
   Lsn last_lsn() const override {
     MutexLock lock(mu_);
@@ -285,7 +286,7 @@ Status CreateDirectory(FileSystem& fs, const std::string& directory) {
 Result<std::unique_ptr<Log>> Log::Open(FileSystem& fs, std::string directory, LogOptions options, Lsn after,
                                        const std::function<Status(const LogRecord&)>& replay) {
   LB_TRY(CreateDirectory(fs, directory));
-  LogReplayOptions how{.directory = directory, .after = after};
+  LogReplayOptions how{.directory = directory, .after = after, .acknowledged = {}, .id = options.id};
   if (!options.ignore_commit_mark) {
     LB_ASSIGN(const Lsn mark, ReadCommitMark(fs, directory));
     how.acknowledged = std::max(mark, after);

@@ -56,6 +56,8 @@ struct LogOptions {
   bool ignore_commit_mark = false;
   // Runs on the log's thread after each fdatasync of records.
   std::function<void(std::chrono::nanoseconds took)> on_sync;
+  // What its files must carry, as the manifest remembers it: those of another data folder are refused. 0: anything.
+  uint64_t id = 0;
   uint64_t seed = 0;  // for the salt of record checksums; 0: from the operating system
   Clock* clock = &RealClock();
 };
@@ -101,6 +103,7 @@ class Log {
   // Removes files that hold only records with lsn <= upto. Thread safe.
   virtual Status Cut(Lsn upto) = 0;
 
+  virtual uint64_t id() const = 0;          // drawn when it began; 0 if it is older than ids
   virtual Lsn last_lsn() const = 0;         // last LSN given out (0: none yet)
   virtual Status health() const = 0;        // OK, or why the log is poisoned
   virtual uint64_t size_bytes() const = 0;  // of headers and records in all files, without reserved space

@@ -2,6 +2,8 @@
 // silence.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <future>
 #include <map>
 
@@ -175,6 +177,58 @@ TEST_F(LogDamage, MissingFiles) {
   bad = good_;
   std::swap(bad[log_names_[0]], bad[log_names_[1]]);
   ExpectRefused(bad, StatusCode::kDataLoss, {"another name"});
+}
+
+// Another folder's files fit in by number and checksum: only their log's id tells.
+TEST_F(LogDamage, FilesOfAnotherLogAreRefused) {
+  const std::unique_ptr<Log> log = Open().value();
+  const uint64_t id = log->id();
+  EXPECT_NE(id, 0u);
+  EXPECT_EQ(id & 1, 1u);
+  for (const std::string& name : log_names_) {
+    Files mixed = good_;
+    std::array<uint8_t, kLogFileHeaderBytes> bytes{};
+    std::copy_n(mixed[name].begin(), bytes.size(), bytes.begin());
+    LogFileHeader header = *DecodeLogFileHeader(bytes);
+    EXPECT_EQ(header.log_id, id);
+    header.log_id += 2;
+    bytes = Encode(header);
+    std::copy(bytes.begin(), bytes.end(), mixed[name].begin());
+    const std::string& named = name == log_names_.front() ? log_names_[1] : name;
+    ExpectRefused(mixed, StatusCode::kDataLoss, {named, "another data folder", "offset 32"});
+  }
+  Restore(good_);
+  const Status refused = Open({.id = id + 2}).status();
+  EXPECT_EQ(refused.code(), StatusCode::kDataLoss) << refused.ToString();
+  EXPECT_TRUE(Snapshot() == good_);
+  EXPECT_EQ(Open({.id = id}).value()->id(), id);
+}
+
+TEST_F(LogDamage, ALogOlderThanIdsGoesOnWithoutOne) {
+  Files old = good_;
+  for (const std::string& name : log_names_) {
+    std::array<uint8_t, kLogFileHeaderBytes> bytes{};
+    std::copy_n(old[name].begin(), bytes.size(), bytes.begin());
+    LogFileHeader header = *DecodeLogFileHeader(bytes);
+    header.log_id = 0;
+    bytes = Encode(header);
+    std::copy(bytes.begin(), bytes.end(), old[name].begin());
+  }
+  Restore(old);
+  for (int life = 0; life < 2; ++life) {
+    const std::unique_ptr<Log> log = Open().value();
+    EXPECT_EQ(log->id(), 0u);
+    for (uint64_t lsn = kRecords + 1; life == 0 && lsn <= 2 * kRecords; ++lsn) {  // and into new files
+      Append(*log, BodyOf(lsn));
+    }
+  }
+  EXPECT_EQ(replayed_, 2 * kRecords);
+}
+
+TEST_F(LogDamage, ALogThatIsBegunAgainTakesTheIdThatIsExpected) {
+  Restore({});
+  EXPECT_EQ(Open({.id = 77}, {3}).value()->id(), 77u);
+  EXPECT_EQ(Open({.id = 77}, {3}).value()->id(), 77u);
 }
 
 TEST_F(LogDamage, CheckpointAboveTheLog) {

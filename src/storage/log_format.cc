@@ -19,10 +19,11 @@ constexpr uint32_t kRecordMagic = 0x4345524c;        // "LREC"
 constexpr size_t kLsnDigits = 20;
 constexpr std::string_view kSuffix = ".log";
 
-// File header: magic, version, zero, first lsn, salt, zeros, CRC32C of all before it.
+// File header: magic, version, zero, first lsn, salt, log id, zeros, CRC32C of all before it.
 constexpr size_t kFileVersionAt = 8;
 constexpr size_t kFileFirstLsnAt = 16;
 constexpr size_t kFileSaltAt = 24;
+constexpr size_t kFileLogIdAt = 32;
 constexpr size_t kFileCrcAt = 60;
 
 // Record header: magic, CRC32C of all after it, then these.
@@ -66,6 +67,7 @@ std::array<uint8_t, kLogFileHeaderBytes> Encode(const LogFileHeader& header) {
   Put(bytes, kFileVersionAt, header.version);
   Put(bytes, kFileFirstLsnAt, header.first_lsn.value);
   Put(bytes, kFileSaltAt, header.salt);
+  Put(bytes, kFileLogIdAt, header.log_id);
   Put(bytes, kFileCrcAt, Crc32c(0, bytes.data(), kFileCrcAt));
   return bytes;
 }
@@ -101,7 +103,8 @@ std::optional<LogFileHeader> DecodeLogFileHeader(std::span<const uint8_t, kLogFi
   }
   return LogFileHeader{.version = Get<uint32_t>(bytes, kFileVersionAt),
                        .first_lsn = {Get<uint64_t>(bytes, kFileFirstLsnAt)},
-                       .salt = Get<uint64_t>(bytes, kFileSaltAt)};
+                       .salt = Get<uint64_t>(bytes, kFileSaltAt),
+                       .log_id = Get<uint64_t>(bytes, kFileLogIdAt)};
 }
 
 std::optional<RecordHeader> DecodeRecordHeader(std::span<const uint8_t, kRecordHeaderBytes> bytes, uint64_t salt) {

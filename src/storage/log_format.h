@@ -31,6 +31,9 @@ struct LogFileHeader {
   // Random per file, mixed into each record's header checksum: bytes that only look like a record, such as a log stored
   // in a row, or blocks of another file, are not taken for one.
   uint64_t salt = 0;
+  // Drawn when the log began, the same in all its files; 0 in logs that began before there were any. Tells the files of
+  // one data folder from those of another.
+  uint64_t log_id = 0;
 };
 
 struct RecordHeader {

@@ -20,12 +20,13 @@ std::string At(const std::string& path, uint64_t offset) {
 class Replayer {
  public:
   Replayer(FileSystem& fs, const LogReplayOptions& options, const std::function<Status(const LogRecord&)>& replay)
-      : fs_(fs), options_(options), replay_(replay) {}
+      : fs_(fs), options_(options), replay_(replay), id_is_known_(options.id != 0) {}
 
   Result<LogContents> Run() {
     LB_TRY(ListFiles());
     LB_TRY(SetUnbornFileAside());
     contents_.last_lsn = options_.after;
+    contents_.id = options_.id;
     if (!contents_.files.empty()) {
       LB_ASSIGN(const size_t first, FirstFileToRead());
       contents_.last_lsn = {contents_.files[first].first_lsn.value - 1};
@@ -93,6 +94,7 @@ class Replayer {
     LB_ASSIGN(LogFileReader reader, LogFileReader::Open(*file));
     LB_ASSIGN(const std::optional<LogFileHeader> header, reader.ReadHeader());
     LB_TRY(CheckHeader(entry, header));
+    LB_TRY(CheckId(entry, *header));
     contents_.salt = header->salt;
     contents_.unsure_offset = 0;
     for (uint64_t offset = kLogFileHeaderBytes;;) {
@@ -120,6 +122,20 @@ class Replayer {
                       " and was given another name; " + kAdvice);
     }
     return {};
+  }
+
+  // Records of another folder fit in where numbers and checksums are right.
+  Status CheckId(const LogFileEntry& entry, const LogFileHeader& header) {
+    if (!id_is_known_) {
+      contents_.id = header.log_id;
+      id_is_known_ = true;
+    }
+    return header.log_id == contents_.id
+               ? Status()
+               : DataLoss("log file '" + entry.path + "' belongs to another data folder: at offset 32 it is of log " +
+                          std::to_string(header.log_id) + ", expected " + std::to_string(contents_.id) +
+                          "; nothing was changed; put this folder's own file and MANIFEST back, or restore the data " +
+                          "folder from a snapshot");
   }
 
   Status TakeRecord(const LogFileEntry& entry, uint64_t offset, const LogItem& item) {
@@ -176,6 +192,7 @@ class Replayer {
   const LogReplayOptions& options_;
   const std::function<Status(const LogRecord&)>& replay_;
   LogContents contents_;
+  bool id_is_known_;
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ struct LogContents {
   std::optional<std::string> unborn_file;  // path of a file whose creation never finished: to be removed
   Lsn last_lsn;                            // of the last whole record; `after` if there is no file
   uint64_t salt = 0;                       // of the last file
+  uint64_t id = 0;                         // of the log
   bool torn = false;                       // the last file has bytes after used_bytes that have to go
   // In the last file: everything before belongs to acknowledged records; 0 if there is none, so that the header is not
   // relied on either.
@@ -36,6 +37,7 @@ struct LogReplayOptions {
   Lsn after;  // records up to here are checked but not replayed; files wholly below are not read
   // Every record up to here was acknowledged: if one is not there or not whole, that is damage and no torn tail.
   Lsn acknowledged;
+  uint64_t id = 0;  // see LogOptions
 };
 
 // Calls `replay` for every whole record above `after`, in order. DATA_LOSS, FAILED_PRECONDITION (newer format), the

@@ -78,6 +78,7 @@ Result<std::unique_ptr<LogWriter>> LogWriter::Create(FileSystem& fs, std::string
                                                      LogContents contents, Lsn next_lsn, uint64_t seed) {
   std::unique_ptr<LogWriter> writer(new LogWriter(fs, std::move(directory), options, seed));
   writer->last_lsn_ = writer->synced_lsn_ = {next_lsn.value - 1};
+  writer->id_ = contents.files.empty() && contents.id == 0 ? writer->random_.Next() | 1 : contents.id;
   if (contents.unborn_file) {
     LB_KILL_POINT("log.open.unborn_file");
     LB_TRY(fs.Remove(*contents.unborn_file));
@@ -122,7 +123,7 @@ Status LogWriter::ContinueLastFile(const LogContents& contents) {
 
 Status LogWriter::BeginFile(Lsn first_lsn) {
   const std::string path = directory_ + "/" + LogFileName(first_lsn);
-  const LogFileHeader header{.first_lsn = first_lsn, .salt = random_.Next()};
+  const LogFileHeader header{.first_lsn = first_lsn, .salt = random_.Next(), .log_id = id_};
   const auto bytes = Encode(header);
   const uint64_t reserved = std::max<uint64_t>(options_.file_size_bytes, bytes.size());
   LB_KILL_POINT("log.file.begin");

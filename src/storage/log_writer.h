@@ -40,6 +40,7 @@ class LogWriter {
   bool has_unsynced() const { return synced_lsn_ < last_lsn_; }
   // See Log::Recover.
   Status Recover();
+  uint64_t id() const { return id_; }
   Lsn last_lsn() const { return last_lsn_; }  // of the last acknowledged record
   // How many bytes the current file takes before the next group begins a new one.
   uint64_t room_bytes() const { return offset_ < options_.file_size_bytes ? options_.file_size_bytes - offset_ : 0; }
@@ -66,6 +67,7 @@ class LogWriter {
   FileSystem& fs_;
   const std::string directory_;
   const LogOptions& options_;
+  uint64_t id_ = 0;
 
   // Of the writing thread.
   Random random_;

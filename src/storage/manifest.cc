@@ -73,11 +73,15 @@ Json ToJson(const Manifest& manifest) {
   for (const CollectionEntry& collection : manifest.collections) {
     collections.push_back(ToJson(collection));
   }
-  return {{"generation", manifest.generation},
-          {"checkpoint", manifest.checkpoint.value},
-          {"next_shard", manifest.next_shard.value},
-          {"namespaces", manifest.namespaces},
-          {"collections", std::move(collections)}};
+  Json json{{"generation", manifest.generation},
+            {"checkpoint", manifest.checkpoint.value},
+            {"next_shard", manifest.next_shard.value},
+            {"namespaces", manifest.namespaces},
+            {"collections", std::move(collections)}};
+  if (manifest.log_id != 0) {
+    json["log_id"] = manifest.log_id;
+  }
+  return json;
 }
 
 // ---- Reading -------------------------------------------------------------------------------------------------------
@@ -134,6 +138,9 @@ Result<Manifest> ReadJson(const Json& json) {
   LB_ASSIGN(Fields fields, Fields::Of(json, "manifest"));
   LB_TRY(fields.Number("generation", &manifest.generation));
   LB_TRY(fields.Number("checkpoint", &manifest.checkpoint.value));
+  if (fields.Has("log_id")) {
+    LB_TRY(fields.Number("log_id", &manifest.log_id));
+  }
   LB_TRY(fields.Number("next_shard", &manifest.next_shard.value));
   LB_TRY(fields.Array("namespaces", [&](const Json& element, const std::string& at) -> Status {
     if (!element.is_string()) {

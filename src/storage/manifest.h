@@ -61,6 +61,7 @@ struct CollectionEntry {
 struct Manifest {
   uint64_t generation = 0;  // of each written one higher than before; part of the names of the files it adds
   Lsn checkpoint;           // everything up to here is in the files named below
+  uint64_t log_id = 0;      // of the log that it goes with; 0: any, as in a snapshot
   ShardId next_shard{1};
   std::vector<std::string> namespaces;
   std::vector<CollectionEntry> collections;

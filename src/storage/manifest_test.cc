@@ -52,6 +52,7 @@ Manifest Example() {
 void ExpectSame(const Manifest& a, const Manifest& b) {
   EXPECT_EQ(a.generation, b.generation);
   EXPECT_EQ(a.checkpoint, b.checkpoint);
+  EXPECT_EQ(a.log_id, b.log_id);
   EXPECT_EQ(a.next_shard, b.next_shard);
   EXPECT_EQ(a.namespaces, b.namespaces);
   ASSERT_EQ(a.collections.size(), b.collections.size());
@@ -88,7 +89,7 @@ class ManifestFile : public ::testing::Test {
 TEST_F(ManifestFile, IsNoneWhereThereIsNone) { EXPECT_FALSE(ReadManifest(fs_, kData).value().has_value()); }
 
 TEST_F(ManifestFile, BringsBackWhatWasWritten) {
-  for (const Manifest& manifest : {Manifest(), Example(), Manifest{.checkpoint = {3}}}) {
+  for (const Manifest& manifest : {Manifest(), Example(), Manifest{.checkpoint = {3}, .log_id = UINT64_MAX}}) {
     ASSERT_TRUE(WriteManifest(fs_, kData, manifest).ok());
     fs_.Crash(MemoryFileSystem::Unsynced::kForgotten, 0);
     const Result<std::optional<Manifest>> read = ReadManifest(fs_, kData);

@@ -180,6 +180,22 @@ TEST_F(MappedFileTest, ColumnsComeBackJoinedAndChecked) {
   EXPECT_EQ(MapColumnsFile(fs_, kPath, digest, 70'106).status().code(), StatusCode::kDataLoss);
 }
 
+// Right checksums do not make offsets that lead nowhere.
+TEST_F(MappedFileTest, ColumnsThatDoNotHoldTogetherAreDataLoss) {
+  const auto offsets = arrow::Buffer::FromString(std::string("\0\0\0\0\x7f\0\0\0\2\0\0\0", 12));
+  const auto text = std::make_shared<arrow::StringArray>(2, offsets, arrow::Buffer::FromString("ab"));
+  const auto not_utf8 = std::make_shared<arrow::StringArray>(
+      2, arrow::Buffer::FromString(std::string("\0\0\0\0\1\0\0\0\2\0\0\0", 12)), arrow::Buffer::FromString("\xff."));
+  const auto schema = arrow::schema({arrow::field("text", arrow::utf8())});
+  for (const auto& column : {text, not_utf8}) {
+    const std::string path = "/data/" + std::to_string(column == text);
+    const FileDigest digest = *WriteColumnsFile(fs_, path, schema, {arrow::RecordBatch::Make(schema, 2, {column})});
+    const Status refused = MapColumnsFile(fs_, path, digest, 2).status();
+    EXPECT_EQ(refused.code(), StatusCode::kDataLoss) << refused.ToString();
+    EXPECT_NE(refused.message().find(path), std::string_view::npos);
+  }
+}
+
 TEST_F(MappedFileTest, ColumnsMayBeNone) {
   const auto schema = arrow::schema({});
   const auto rows = arrow::RecordBatch::Make(schema, 12, std::vector<std::shared_ptr<arrow::Array>>());

@@ -106,8 +106,13 @@ class ParquetReader final : public TableFileReader {
     std::shared_ptr<arrow::RecordBatch> batch;
     const arrow::Status status = Caught([&]() -> arrow::Status {
       ARROW_RETURN_NOT_OK(batches_->ReadNext(&batch));
-      return batch != nullptr && stored_ != nullptr ? RestoreSchema(*batch, stored_).Value(&batch)
-                                                    : arrow::Status::OK();
+      if (batch == nullptr) {
+        return arrow::Status::OK();
+      }
+      if (stored_ != nullptr) {
+        ARROW_RETURN_NOT_OK(RestoreSchema(*batch, stored_).Value(&batch));
+      }
+      return batch->ValidateFull();  // text that is no UTF-8, indices beyond a dictionary
     });
     return status.ok() ? Result<std::shared_ptr<arrow::RecordBatch>>(std::move(batch)) : CannotBeRead(path_, status);
   }
