@@ -1,17 +1,19 @@
 """How soon a killed server answers again, and what memory it takes to get there.
 
     build/venv/bin/python bench/restart/bench.py --base vectors.npy [--rows 1000000] [--dimension 128] [--graph-wait-s 0]
+        [--keep folder]
 
 Rows are the base's first dimensions, repeated with small noise until there are enough. They are put, a snapshot is forced, the
 server is killed and started again, several times: the first restart may build what was missing, the last ones are what counts.
 Time runs from the start of the process to the right answer to a search; memory is that of the process then, its peak until the
 files are checked (VmHWM), and what it has afterwards. `--cold` drops the folder's pages from the page cache before each start.
-Prints a table and appends one JSON line to bench/results/restart.json.
+`--keep` names a folder whose data stay, to be measured again without being made again. Prints a table and appends one JSON line to bench/results/restart.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,6 +98,24 @@ def restart(server: LongbowServer, vectors: np.ndarray, cold: bool) -> dict:
     }
 
 
+def fill(server: LongbowServer, vectors: np.ndarray) -> float:
+    """Starts the server and puts the rows; how many seconds the put took."""
+    server.start()
+    with flight.connect(server.data_uri) as client:
+        begin = time.monotonic()
+        fc.put(client, "d", fc.vector_table(vectors), max_chunksize=len(vectors))
+        took = time.monotonic() - begin
+        fc.action(client, "ForceSnapshot")
+    return took
+
+
+def wait_for_graph(graphs: Callable[[], list], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not graphs():
+        time.sleep(1)
+    time.sleep(5 if graphs() else 0)  # the manifest that names it follows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, required=True)
@@ -104,23 +125,19 @@ def main() -> None:
     parser.add_argument("--graph-wait-s", type=float, default=0, help="wait so long for the graph to be in its file")
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--keep", type=Path, default=None)
     arguments = parser.parse_args()
     vectors = make_rows(arguments.base, arguments.rows, arguments.dimension)
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        server = LongbowServer(Path(folder) / "data", segment_rows_max=max(arguments.rows, 1024))
-        server.start()
+    with contextlib.ExitStack() as stack:
+        folder = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(dir=arguments.folder)))
+        server = LongbowServer(folder / "data", segment_rows_max=max(arguments.rows, 1024))
+        graphs = lambda: list(server.data_dir.rglob("*.graph"))  # noqa: E731
+        put_s = 0.0
         try:
-            with flight.connect(server.data_uri) as client:
-                begin = time.monotonic()
-                fc.put(client, "d", fc.vector_table(vectors), max_chunksize=arguments.rows)
-                put_s = time.monotonic() - begin
-                fc.action(client, "ForceSnapshot")
-            graphs = lambda: list(server.data_dir.rglob("*.graph"))  # noqa: E731
-            end = time.monotonic() + arguments.graph_wait_s
-            while time.monotonic() < end and not graphs():
-                time.sleep(1)
-            time.sleep(3 if graphs() else 0)  # the manifest that names it follows
-            server.kill()
+            if not server.data_dir.exists():
+                put_s = fill(server, vectors)
+                wait_for_graph(graphs, arguments.graph_wait_s)
+                server.kill()
             runs = []
             for _ in range(arguments.restarts):
                 runs.append(restart(server, vectors, arguments.cold))

@@ -202,6 +202,12 @@ Status FaultFileSystem::SyncDirectory(const std::string& path) {
   return base_.SyncDirectory(path);
 }
 
+Status FaultFileSystem::SyncAll(const std::string& path) {
+  LB_TRY(Check(FileCall::kSyncAll, true, path));
+  std::this_thread::sleep_for(SyncDelay());
+  return base_.SyncAll(path);
+}
+
 Result<std::unique_ptr<File>> FaultFileSystem::Lock(const std::string& path, const std::string& note) {
   LB_TRY(Check(FileCall::kLock, true, path));
   LB_ASSIGN(std::unique_ptr<File> file, base_.Lock(path, note));

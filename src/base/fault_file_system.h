@@ -28,9 +28,10 @@ enum class FileCall : uint8_t {
   kRename,
   kRemove,
   kSyncDirectory,
+  kSyncAll,
   kLock,
 };
-inline constexpr size_t kFileCalls = 14;
+inline constexpr size_t kFileCalls = 15;
 
 enum class FaultKind : uint8_t {
   kIoError,     // UNAVAILABLE, nothing done
@@ -67,6 +68,7 @@ class FaultFileSystem final : public FileSystem {
   Status Remove(const std::string& path) override;
   Status RemoveTree(const std::string& path) override;
   Status SyncDirectory(const std::string& path) override;
+  Status SyncAll(const std::string& path) override;
   Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) override;
 
  private:

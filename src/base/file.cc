@@ -317,6 +317,14 @@ class OperatingSystemFiles final : public FileSystem {
     return {};
   }
 
+  Status SyncAll(const std::string& path) override {
+    LB_ASSIGN(std::unique_ptr<RealFile> directory, OpenReal(path, O_RDONLY | O_DIRECTORY));
+    if (::syncfs(directory->fd()) != 0) {
+      return ErrnoStatus("cannot sync the file system of", path, errno);
+    }
+    return {};
+  }
+
   Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) override {
     LB_ASSIGN(std::unique_ptr<RealFile> file, OpenReal(path, O_RDWR | O_CREAT));
     // flock, not fcntl: it belongs to this open file, so a second opening in the same process is refused too, and

@@ -64,6 +64,9 @@ class FileSystem {
   virtual Status Remove(const std::string& path) = 0;
   virtual Status RemoveTree(const std::string& path) = 0;
   virtual Status SyncDirectory(const std::string& path) = 0;
+  // syncfs: on OK all bytes and names that were written before, anywhere in the file system that holds `path`, are on
+  // stable storage; waits for what other programs wrote there, too. Linux tells errors of writing back since 5.8 only.
+  virtual Status SyncAll(const std::string& path) = 0;
   // Takes an exclusive advisory lock that ends with the process or the returned object, and writes `note` (who we are)
   // into the file. ALREADY_EXISTS with the holder's note if another process has it.
   virtual Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) = 0;

@@ -115,6 +115,8 @@ TEST_P(FileSystems, OpenModesAndErrorsNameThePath) {
   EXPECT_EQ(fs().Remove(Path("missing")).code(), StatusCode::kNotFound);
   EXPECT_EQ(fs().List(Path("missing")).status().code(), StatusCode::kNotFound);
   EXPECT_EQ(fs().SyncDirectory(Path("missing")).code(), StatusCode::kNotFound);
+  EXPECT_EQ(fs().SyncAll(Path("missing")).code(), StatusCode::kNotFound);
+  EXPECT_TRUE(fs().SyncAll(root_).ok());
   EXPECT_EQ(fs().Rename(Path("missing"), Path("b")).code(), StatusCode::kNotFound);
 
   ASSERT_TRUE(Open("once", OpenMode::kCreate)->WriteAt(0, {Slice::Own("1")}).ok());

@@ -82,6 +82,13 @@ struct MemoryFileSystem::Node {
     dirty.push_back(std::move(change));
   }
 
+  void Settle() REQUIRES(mu) {
+    for (const Change& change : dirty) {
+      Apply(durable, change);
+    }
+    dirty.clear();
+  }
+
   // The node as a power cut leaves it.
   std::shared_ptr<Node> AfterCrash(Unsynced unsynced, Random& random) {
     auto node = std::make_shared<Node>(directory);
@@ -138,10 +145,7 @@ class MemoryFileSystem::OpenFile final : public File {
 
   Status Sync() override {
     MutexLock lock(node_->mu);
-    for (const Change& change : node_->dirty) {
-      Apply(node_->durable, change);
-    }
-    node_->dirty.clear();
+    node_->Settle();
     return {};
   }
 
@@ -319,6 +323,19 @@ Status MemoryFileSystem::SyncDirectory(const std::string& path) {
       durable_[entry] = node;
     }
   }
+  return {};
+}
+
+Status MemoryFileSystem::SyncAll(const std::string& path) {
+  MutexLock lock(mu_);
+  if (!IsRoot(Clean(path))) {
+    LB_TRY(Find(Clean(path), "cannot sync the file system of").status());
+  }
+  for (const auto& [entry, node] : live_) {
+    MutexLock node_lock(node->mu);
+    node->Settle();
+  }
+  durable_ = live_;
   return {};
 }
 

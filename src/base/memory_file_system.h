@@ -39,6 +39,7 @@ class MemoryFileSystem final : public FileSystem {
   Status Remove(const std::string& path) override;
   Status RemoveTree(const std::string& path) override;
   Status SyncDirectory(const std::string& path) override;
+  Status SyncAll(const std::string& path) override;
   Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) override;
 
  private:

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/kill_point.h"
+#include "base/late_sync.h"
 #include "base/limits.h"
 #include "engine/entry.h"
 #include "engine/graph_file.h"
@@ -188,17 +189,22 @@ Status Checkpoints::Write(const StateCut& cut, const std::function<bool()>& keep
   next.log_id = cut.log_id;
   next.next_shard = cut.next_shard;
   next.namespaces = cut.namespaces;
+  LateSync late(folder_.fs, folder_.path);
+  const Target target{{late, folder_.path}, next.generation};
   for (const StateCut::Part& part : cut.collections) {
     if (!keep_on()) {
       return Cancelled("the store is stopping; the log keeps everything");
     }
     LB_ASSIGN(storage::CollectionEntry entry,
-              WriteCollection(part, FindCollection(part.collection->shard.id()), next.generation));
+              WriteCollection(part, FindCollection(part.collection->shard.id()), target));
     next.collections.push_back(std::move(entry));
   }
   if (!next.collections.empty()) {
-    LB_TRY(folder_.fs.SyncDirectory(folder_.PathOf(kFolder)));
+    LB_TRY(late.SyncDirectory(folder_.PathOf(kFolder)));
   }
+  LB_KILL_POINT("checkpoint.files_written");
+  LB_TRY(late.Settle());
+  LB_KILL_POINT("checkpoint.files_synced");
   LB_TRY(storage::WriteManifest(folder_.fs, folder_.path, next));
   manifest_ = std::move(next);
   for (const auto& [key, graph] : graphs_) {
@@ -211,7 +217,7 @@ Status Checkpoints::Write(const StateCut& cut, const std::function<bool()>& keep
 
 Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Part& part,
                                                               const storage::CollectionEntry* before,
-                                                              uint64_t generation) {
+                                                              const Target& target) {
   const View& view = *part.view;
   if (before != nullptr && before->last_index.value == view.version && SameSegments(*before, view) &&
       !HasNewsOf(before->shard)) {
@@ -225,37 +231,37 @@ Result<storage::CollectionEntry> Checkpoints::WriteCollection(const StateCut::Pa
   entry.next_segment = view.next_segment;
   entry.last_index = LogIndex{view.version};
   const std::string folder = FolderOf(entry.shard);
-  LB_TRY(folder_.fs.CreateDirectories(folder_.PathOf(folder)));
+  LB_TRY(target.folder.fs.CreateDirectories(target.folder.PathOf(folder)));
   LB_KILL_POINT("checkpoint.folder_made");
   for (const SegmentView& segment : view.segments) {
     LB_ASSIGN(storage::SegmentEntry stored,
-              WriteSegment(part, segment, FindSegment(before, segment.segment->number()), generation));
+              WriteSegment(part, segment, FindSegment(before, segment.segment->number()), target));
     entry.segments.push_back(std::move(stored));
   }
   if (view.live_rows < view.rows) {
-    entry.deleted.file = folder + "/deleted-g" + std::to_string(generation) + ".bits";
+    entry.deleted.file = folder + "/deleted-g" + std::to_string(target.generation) + ".bits";
     LB_ASSIGN(entry.deleted.digest,
-              storage::WriteDeletedRows(folder_.fs, folder_.PathOf(entry.deleted.file), DeadRows(view)));
+              storage::WriteDeletedRows(target.folder.fs, target.folder.PathOf(entry.deleted.file), DeadRows(view)));
   }
-  LB_TRY(folder_.fs.SyncDirectory(folder_.PathOf(folder)));
+  LB_TRY(target.folder.fs.SyncDirectory(target.folder.PathOf(folder)));
   return entry;
 }
 
 // Parts stay as they are, but for the last one while it has not a whole number of units, and for those marked.
 Result<storage::SegmentEntry> Checkpoints::WriteSegment(const StateCut::Part& part, const SegmentView& segment,
-                                                        const storage::SegmentEntry* before, uint64_t generation) {
+                                                        const storage::SegmentEntry* before, const Target& target) {
   const ShardId shard = part.collection->shard.id();
   const SegmentKey key{shard, segment.segment->number()};
   const std::string stem = FolderOf(shard) + "/" + std::to_string(key.second);
-  const std::string suffix = "-g" + std::to_string(generation);
+  const std::string suffix = "-g" + std::to_string(target.generation);
   storage::SegmentEntry entry;
   entry.number = key.second;
   entry.first_ordinal = segment.segment->first_ordinal();
   entry.end_ordinal = segment.rows == 0 ? entry.first_ordinal : segment.segment->OrdinalOf(segment.rows - 1) + 1;
   uint32_t row = 0;
   const auto write = [&](uint32_t begin, uint32_t end) -> Status {
-    LB_ASSIGN(storage::PartEntry written,
-              WritePart(folder_, stem + "-" + std::to_string(begin) + suffix, *part.view->schema, segment, begin, end));
+    LB_ASSIGN(storage::PartEntry written, WritePart(target.folder, stem + "-" + std::to_string(begin) + suffix,
+                                                    *part.view->schema, segment, begin, end));
     entry.parts.push_back(std::move(written));
     row = end;
     return {};
@@ -284,7 +290,7 @@ Result<storage::SegmentEntry> Checkpoints::WriteSegment(const StateCut::Part& pa
     LB_TRY(write(row, segment.rows));
   }
   if (segment.segment->ordinals() != nullptr && !entry.ordinals.any()) {
-    LB_ASSIGN(entry.ordinals, WriteOrdinals(folder_, stem + suffix + ".ordinals", *segment.segment->ordinals()));
+    LB_ASSIGN(entry.ordinals, WriteOrdinals(target.folder, stem + suffix + ".ordinals", *segment.segment->ordinals()));
   }
   if (const auto graph = graphs_.find(key); graph != graphs_.end()) {
     entry.graph = graph->second.file;

@@ -79,10 +79,15 @@ class Checkpoints {
   Lsn last() const { return manifest_.checkpoint; }
 
  private:
+  // Where the files of a checkpoint go, and which generation they are.
+  struct Target {
+    DataFolder folder;
+    uint64_t generation = 0;
+  };
   Result<storage::CollectionEntry> WriteCollection(const StateCut::Part& part, const storage::CollectionEntry* before,
-                                                   uint64_t generation);
+                                                   const Target& target);
   Result<storage::SegmentEntry> WriteSegment(const StateCut::Part& part, const SegmentView& segment,
-                                             const storage::SegmentEntry* before, uint64_t generation);
+                                             const storage::SegmentEntry* before, const Target& target);
   Status LoadCollection(const storage::CollectionEntry& entry, State* state, std::vector<std::string>* warnings);
   Result<std::shared_ptr<Segment>> LoadSegment(const Collection& collection, const storage::SegmentEntry& entry,
                                                bool is_last, std::vector<std::string>* warnings);

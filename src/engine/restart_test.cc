@@ -165,6 +165,42 @@ class RestartTest : public ::testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Kinds, RestartTest, ::testing::Bool(),
                          [](const auto& kind) { return kind.param ? "Disk" : "Memory"; });
 
+TEST_P(RestartTest, ManyDatasetsAreCheckpointedByOneSync) {
+  constexpr int kDatasets = 300;
+  tidy_files_ = false;
+  Open();
+  for (int i = 0; i < kDatasets; ++i) {
+    PutMany("d" + std::to_string(i), i, 3);
+  }
+  const auto count = [this] { return fs_.Count(FileCall::kSync) + fs_.Count(FileCall::kSyncDirectory); };
+  const uint64_t before = count();
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  EXPECT_EQ(fs_.Count(FileCall::kSyncAll), 1u);
+  EXPECT_LT(count() - before, 10u);
+  store_.reset();
+  if (!GetParam()) {
+    memory_.Crash(MemoryFileSystem::Unsynced::kForgotten, 1);
+  }
+  Open();
+  EXPECT_EQ(Files(".parquet").size(), size_t{kDatasets});
+  ExpectAllIsThere();
+}
+
+TEST_P(RestartTest, ACheckpointWhoseOneSyncFailsLeavesTheLastOne) {
+  tidy_files_ = false;
+  Open();
+  PutMany("a", 0, 10);
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  for (int i = 0; i < 50; ++i) {
+    PutMany("d" + std::to_string(i), i, 3);
+  }
+  fs_.FailCall(FileCall::kSyncAll, 1, FaultKind::kIoError);
+  EXPECT_EQ(store_->Checkpoint().code(), StatusCode::kUnavailable);
+  ASSERT_TRUE(store_->Checkpoint().ok());  // writes all files anew
+  Open();
+  ExpectAllIsThere();
+}
+
 TEST_P(RestartTest, GraphsComeFromTheirFilesAndNothingIsReplayed) {
   Open();
   PutMany("a", 0, 1000);
