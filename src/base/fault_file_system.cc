@@ -55,6 +55,8 @@ class FaultFileSystem::FaultFile final : public File {
     return ToStatus(*fault, path());
   }
 
+  void StartWriting(uint64_t offset, uint64_t size) override { base_->StartWriting(offset, size); }
+
   Status Sync() override {
     LB_TRY(owner_.Check(FileCall::kSync, true, path()));
     std::this_thread::sleep_for(owner_.SyncDelay());

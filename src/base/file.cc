@@ -145,6 +145,10 @@ class RealFile final : public File {
     return {};
   }
 
+  void StartWriting(uint64_t offset, uint64_t size) override {
+    (void)::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), SYNC_FILE_RANGE_WRITE);
+  }
+
   Status Sync() override {
     // Not repeated, not even after EINTR: the kernel may have dropped the dirty pages with the error, and a second call
     // would report success for bytes that are gone.

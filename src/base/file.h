@@ -21,6 +21,11 @@ class File {
   virtual Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> out) = 0;
   // Writes all pieces one after another from `offset`. Not durable before Sync(). On error any part may be written.
   virtual Status WriteAt(uint64_t offset, const Slices& pieces) = 0;
+  // A hint: these bytes will be synced soon, so the disk may begin. Errors come out of Sync().
+  virtual void StartWriting(uint64_t offset, uint64_t size) {
+    (void)offset;
+    (void)size;
+  }
   // fdatasync: on OK all bytes written before are on stable storage. After an error nothing is known; never retry it.
   virtual Status Sync() = 0;
   // Reserves blocks for [offset, offset + size) and sets the file size to at least their end; the new bytes are zero.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,7 +30,11 @@ struct Collection {
   bool dropped = false;              // guarded by propose_mu
 
   std::atomic<uint64_t> entries_in_flight{0};  // proposed, not yet applied
-  uint64_t end_ordinal_at_open = 0;            // constant once the store is open: rows below were loaded, not put
+  // When a search came last; puts leave it room then.
+  std::atomic<std::chrono::steady_clock::time_point> last_search{};
+  // When linking first made way for puts since the graphs had last caught up; zero: they have.
+  std::atomic<std::chrono::steady_clock::time_point> yielding_since{};
+  uint64_t end_ordinal_at_open = 0;  // constant once the store is open: rows below were loaded, not put
 
   // Version and next segment of the last view of which no segment was worth writing again. Guarded by the store's
   // compaction_mu_.

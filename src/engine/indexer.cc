@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace longbow::engine {
@@ -10,8 +11,35 @@ namespace {
 
 constexpr int kIndexNice = 10;  // about a tenth of the share of a thread at 0
 constexpr std::chrono::seconds kRoomWaitMax{10};
+constexpr std::chrono::milliseconds kYieldMax{250};
+// Of a collection that is searched: how much may be scanned behind the walks, and for how long a put waits for that.
+constexpr uint64_t kSearchedTailBytes = 1u << 20;
+constexpr std::chrono::seconds kSearchedFor{1};
+constexpr std::chrono::seconds kSearchedWaitMax{1};
 // Searches note which columns they filter on but wake nobody.
 constexpr std::chrono::milliseconds kFilterWorkPeriod{200};
+
+uint64_t SearchedTailRows(const CollectionSchema& schema) {
+  const uint64_t row_bytes = uint64_t{schema.dimension} * ElementSizeBytes(schema.element);
+  return kSearchedTailBytes / std::max<uint64_t>(1, row_bytes) + 1;
+}
+
+bool YieldsToPuts(Collection& collection, const View& view) {
+  using TimePoint = std::chrono::steady_clock::time_point;
+  if (view.TailRows() == 0) {
+    collection.yielding_since.store(TimePoint{}, std::memory_order_relaxed);
+    return false;
+  }
+  if (collection.entries_in_flight.load(std::memory_order_relaxed) == 0) {
+    return false;
+  }
+  const TimePoint now = std::chrono::steady_clock::now();
+  TimePoint since{};
+  if (collection.yielding_since.compare_exchange_strong(since, now, std::memory_order_relaxed)) {
+    since = now;
+  }
+  return now - since < kYieldMax;
+}
 
 bool WorkOnGraph(SegmentGraph& graph, uint32_t published, const MaintainOptions& options) {
   const SegmentGraph::Work work = graph.ClaimWork(published);
@@ -40,9 +68,18 @@ void Indexer::Wake() {
 }
 
 Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation) {
-  const auto give_up = std::chrono::steady_clock::now() + kRoomWaitMax;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto give_up = begun + kRoomWaitMax;
+  const uint64_t rows_max_if_searched = std::min(rows_max, SearchedTailRows(*collection.shard.Pin()->schema));
   std::unique_lock lock(mu_);
-  while (collection.shard.Pin()->TailRows(collection.end_ordinal_at_open) >= rows_max) {
+  while (true) {
+    const uint64_t tail = collection.shard.Pin()->TailRows(collection.end_ordinal_at_open);
+    const auto now = std::chrono::steady_clock::now();
+    const bool leaves_room =
+        now - collection.last_search.load(std::memory_order_relaxed) < kSearchedFor && now - begun < kSearchedWaitMax;
+    if (tail < (leaves_room ? rows_max_if_searched : rows_max)) {
+      return {};
+    }
     if (cancellation != nullptr) {
       LB_TRY(cancellation->Check());
     }
@@ -56,7 +93,6 @@ Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows_max, con
     }
     progress_.wait_for(lock, std::chrono::milliseconds(20));
   }
-  return {};
 }
 
 void Indexer::Stop() {
@@ -102,6 +138,9 @@ bool Indexer::LinkSome(size_t threads) {
       break;
     }
     const std::shared_ptr<const View> view = collection->shard.Pin();
+    if (YieldsToPuts(*collection, *view)) {
+      continue;
+    }
     for (const SegmentView& segment : view->segments) {
       if (segment.segment->has_graph() &&
           WorkOnGraph(segment.segment->graph(), segment.rows, {threads, &cancellation_})) {

@@ -14,7 +14,10 @@
 
 namespace longbow::engine {
 
-// Threads of low priority: searches and puts go first. Runs from construction to Stop. Thread safe.
+// Threads of low priority: searches and puts go first. While puts of a collection are on their way its rows are not
+// linked, for a quarter of a second at most after its graphs had last caught up: a stream that is over by then has the
+// machine to itself, and the tail is longer by no more than is linked in that time. Runs from construction to Stop.
+// Thread safe.
 class Indexer {
  public:
   // `collections`: whose rows to link; called whenever there may be work.
@@ -28,6 +31,8 @@ class Indexer {
   // were loaded do not count: a restart must not refuse writes until the graphs are built again.
   // CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds, whatever the deadline: the
   // thread that waits is one of few.
+  // While the collection is being searched the rows that may stand outside are so few that scanning them costs a search
+  // about what its walk does; but a put waits no longer than a second for that.
   Status WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation);
   // Ends what is being done, be it half done, and waits for that: some tens of milliseconds.
   void Stop();

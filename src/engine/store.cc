@@ -439,6 +439,7 @@ Status Store::DropNamespace(const std::string& name) {
 
 Result<std::vector<QueryResult>> Store::Search(const SearchRequest& request, const Cancellation* cancellation) const {
   LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(request.collection));
+  collection->last_search.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
   return engine::Search(*collection->shard.PinNow(), request, options_.search, cancellation);
 }
 
@@ -446,6 +447,7 @@ Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::s
                                            const Cancellation* cancellation) const {
   LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
   LB_ASSIGN(const RowKey key, ParseKey(*collection->shard.Pin()->schema, id));
+  collection->last_search.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
   const Shard::Located located = collection->shard.Locate(key);
   if (!located.live) {
     return NotFound("id " + id + " not found in dataset " + name);

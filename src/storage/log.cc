@@ -4,6 +4,7 @@
 #include <deque>
 #include <filesystem>
 #include <future>
+#include <iterator>
 #include <span>
 #include <thread>
 
@@ -18,6 +19,7 @@ namespace longbow::storage {
 namespace {
 
 using Done = std::function<void(Lsn, Status)>;
+using TimePoint = std::chrono::steady_clock::time_point;
 
 // A record's caller, waiting for its turn.
 struct Caller {
@@ -147,18 +149,20 @@ class CommittingLog final : public Log {
 
   void Run() {
     while (true) {
-      const Turn turn = NextTurn();
-      const Status committed = Commit(turn.records);
-      LB_KILL_POINT("log.group.answer");
-      for (const Caller& caller : turn.callers) {
-        caller.done(caller.lsn, caller.refused.ok() ? committed : caller.refused);
+      Turn turn = NextTurn();
+      Status status = Write(turn.records);
+      std::move(turn.callers.begin(), turn.callers.end(), std::back_inserter(held_));
+      if (!status.ok() || !AwaitsMore(turn)) {
+        if (status.ok() && options_.sync == SyncPolicy::kFsync) {
+          status = SyncWritten();
+        }
+        AnswerHeld(status);
       }
-      LB_KILL_POINT("log.group.answered");
       const bool due = options_.sync == SyncPolicy::kInterval && writer_->has_unsynced() &&
                        options_.clock->SteadyNow() >= SyncDeadline();
       const bool asked = std::any_of(turn.requests.begin(), turn.requests.end(), [](auto& r) { return !r.recover; });
       if (due || asked || turn.last) {
-        SyncWritten();
+        (void)SyncWritten();
       }
       for (const Request& request : turn.requests) {
         request.answer->set_value(request.recover && turn.poisoned ? RecoverWriter() : health());
@@ -169,8 +173,29 @@ class CommittingLog final : public Log {
     }
   }
 
+  // Whether what was written may stay unanswered until more has come.
+  bool AwaitsMore(const Turn& turn) {
+    if (options_.sync != SyncPolicy::kFsync || turn.records.empty() || turn.last || !turn.requests.empty() ||
+        writer_->unsynced_bytes() >= options_.bulk_sync_bytes || writer_->room_bytes() == 0) {
+      return false;
+    }
+    held_until_ = options_.clock->SteadyNow() + options_.bulk_wait;
+    return std::all_of(turn.records.begin(), turn.records.end(), [this](const SummedRecord& summed) {
+      return TotalSize(summed.record.body) >= options_.bulk_record_bytes;
+    });
+  }
+
+  void AnswerHeld(const Status& status) {
+    LB_KILL_POINT("log.group.answer");
+    for (const Caller& caller : held_) {
+      caller.done(caller.lsn, caller.refused.ok() ? status : caller.refused);
+    }
+    held_.clear();
+    LB_KILL_POINT("log.group.answered");
+  }
+
   // All that waits, up to the size of a group and to the end of the file; waits until there is something, or until a
-  // sync is due.
+  // sync is due or callers have been held for long enough.
   Turn NextTurn() {
     // Room of 0 means that the group opens a new file.
     const uint64_t room = writer_->room_bytes() > 0 ? writer_->room_bytes() : options_.file_size_bytes;
@@ -178,9 +203,10 @@ class CommittingLog final : public Log {
     Turn turn;
     MutexLock lock(mu_);
     while (queue_.empty() && requests_.empty() && !stopped_) {
-      if (options_.sync != SyncPolicy::kInterval || !health_.ok() || !writer_->has_unsynced()) {
+      const bool syncs_by_time = options_.sync == SyncPolicy::kInterval && health_.ok() && writer_->has_unsynced();
+      if (held_.empty() && !syncs_by_time) {
         changed_.Wait(mu_);
-      } else if (!changed_.WaitUntil(mu_, SyncDeadline())) {
+      } else if (!changed_.WaitUntil(mu_, held_.empty() ? SyncDeadline() : held_until_)) {
         return turn;
       }
     }
@@ -201,22 +227,17 @@ class CommittingLog final : public Log {
     return turn;
   }
 
-  std::chrono::steady_clock::time_point SyncDeadline() const { return unsynced_since_ + options_.sync_interval; }
+  TimePoint SyncDeadline() const { return unsynced_since_ + options_.sync_interval; }
 
-  Status Commit(std::span<const SummedRecord> records) {
+  Status Write(std::span<const SummedRecord> records) {
     LB_TRY(health());
     if (records.empty()) {
       return {};
     }
     const bool first_unsynced = !writer_->has_unsynced();
     const auto begun = options_.clock->SteadyNow();
-    const Status status = writer_->WriteGroup(records);
-    if (!status.ok()) {
-      const Status health = Poison(status);
-      return writer_->outcome_unknown()
-                 ? Unavailable(std::string(health.message()) +
-                               "; if the server ends before writing resumes, these rows may be there after the restart")
-                 : health;
+    if (const Status status = writer_->WriteGroup(records); !status.ok()) {
+      return Poison(status);
     }
     if (first_unsynced) {
       unsynced_since_ = begun;
@@ -224,12 +245,10 @@ class CommittingLog final : public Log {
     return {};
   }
 
-  void SyncWritten() {
-    if (health().ok()) {
-      if (const Status status = writer_->Sync(); !status.ok()) {
-        (void)Poison(status);
-      }
-    }
+  Status SyncWritten() {
+    LB_TRY(health());
+    const Status status = writer_->Sync();
+    return status.ok() ? status : Poison(status);
   }
 
   Status RecoverWriter() {
@@ -241,6 +260,7 @@ class CommittingLog final : public Log {
     return {};
   }
 
+  // What those are told whose records are on their way.
   Status Poison(const Status& reason) {
     const bool full = reason.code() == StatusCode::kResourceExhausted;
     std::string message = "log is read-only since " + UtcTime(options_.clock->WallNowNs()) + ": " +
@@ -248,9 +268,14 @@ class CommittingLog final : public Log {
                           (full ? "free space on the disk" : "check the disk") +
                           ": writing resumes by itself once the disk takes it";
     const Status health = full ? ResourceExhausted(std::move(message)) : Unavailable(std::move(message));
-    MutexLock lock(mu_);
-    health_ = health;
-    return health;
+    {
+      MutexLock lock(mu_);
+      health_ = health;
+    }
+    return writer_->outcome_unknown()
+               ? Unavailable(std::string(health.message()) +
+                             "; if the server ends before writing resumes, these rows may be there after the restart")
+               : health;
   }
 
   // Constant after Start.
@@ -259,7 +284,9 @@ class CommittingLog final : public Log {
   std::unique_ptr<LogWriter> writer_;
 
   // Of the log's thread.
-  std::chrono::steady_clock::time_point unsynced_since_;
+  TimePoint unsynced_since_;
+  std::vector<Caller> held_;  // of records that are written and not answered yet
+  TimePoint held_until_;
 
   mutable Mutex mu_;
   CondVar changed_;

@@ -4,7 +4,8 @@
 // docs/formats/log.md. A record = fixed header (magic, sizes, CRC32C of header and of body, lsn, shard, term, index,
 // kind, time) + body.
 // `<directory>/COMMITTED` keeps the last acknowledged LSN, so that damage is not mistaken for a torn tail.
-// Group commit: one thread writes everything that waits with one gathered write and one fdatasync, then calls back.
+// Group commit: one thread writes everything that waits with one gathered write and one fdatasync, then calls back;
+// groups of large records, as streams of puts bring them, share an fdatasync while the next ones come.
 // Poisoned: after a failed or short write or fsync nothing is acknowledged any more until Recover() succeeds, or the
 // log is opened again.
 #pragma once
@@ -50,6 +51,12 @@ struct LogOptions {
   uint64_t file_size_bytes;  // a new file begins once one has reached this; reserved when it is created
   uint64_t group_size_max_bytes = 64u << 20;  // one gathered write
   SyncPolicy sync = SyncPolicy::kFsync;
+  // kFsync: records of at least `bulk_record_bytes` come in streams. While more of them come they share an fdatasync,
+  // of at most about `bulk_sync_bytes`; each waits no longer than `bulk_wait` for the next, while the disk is writing
+  // it anyway. A smaller record ends the waiting.
+  uint64_t bulk_record_bytes = 1u << 20;
+  uint64_t bulk_sync_bytes = 16u << 20;
+  std::chrono::microseconds bulk_wait{3'000};
   std::chrono::milliseconds sync_interval{100};  // of kInterval
   // Repair: believe the files and not COMMITTED. An acknowledged end that is damaged or missing is then cut off like a
   // torn tail; damage in the middle is still refused.
@@ -66,7 +73,7 @@ struct LogOptions {
 struct LogStats {
   uint64_t records = 0;  // acknowledged ones
   uint64_t bytes = 0;    // of those, headers included
-  uint64_t syncs = 0;    // one for each group under kFsync
+  uint64_t syncs = 0;    // under kFsync one for each group, or for a few of large records
   std::chrono::nanoseconds sync_time{0};
 };
 

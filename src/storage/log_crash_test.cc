@@ -81,6 +81,9 @@ class Story {
                                                  {.file_size_bytes = 4'096,
                                                   .group_size_max_bytes = 2'048,
                                                   .sync = sync_,
+                                                  .bulk_record_bytes = random_.Below(2) == 0 ? 100u : 1u << 20,
+                                                  .bulk_sync_bytes = 1'000,
+                                                  .bulk_wait = std::chrono::microseconds(100),
                                                   .sync_interval = std::chrono::milliseconds(1),
                                                   .seed = random_.Next()},
                                                  {checkpoint_}, [&](const LogRecord& record) {

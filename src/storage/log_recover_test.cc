@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <future>
+#include <thread>
 
 #include "base/fault_file_system.h"
 #include "base/kill_point.h"
@@ -69,6 +70,33 @@ TEST_F(LogRecover, WhatWasRefusedIsGoneAndItsNumberIsGivenOutAgain) {
   ASSERT_TRUE(Append(*opened.log, "second", &lsn).ok());
   EXPECT_EQ(lsn, Lsn{2});
   opened.log.reset();
+  memory_.Crash(MemoryFileSystem::Unsynced::kForgotten, 0);
+  EXPECT_EQ(Open(fs_, "/log").replayed, (Texts{"first", "second"}));
+}
+
+TEST_F(LogRecover, LargeRecordsThatShareASyncAreRefusedTogether) {
+  auto log = Log::Open(fs_, "/log",
+                       {.file_size_bytes = 1u << 20, .bulk_record_bytes = 100, .bulk_wait = std::chrono::hours(1)}, {},
+                       [](const LogRecord&) { return Status(); });
+  ASSERT_TRUE(log.ok());
+  ASSERT_TRUE(Append(**log, "first").ok());
+  std::promise<Status> held;
+  (*log)->Append({.body = {Slice::Own(std::string(100, 'h'))}},
+                 [&](Lsn, Status status) { held.set_value(std::move(status)); });
+  while ((*log)->stats().records < 2) {
+    std::this_thread::yield();
+  }
+  fs_.FailCall(FileCall::kSync, 1, FaultKind::kIoError);
+  EXPECT_EQ(Append(**log, "refused").code(), StatusCode::kUnavailable);
+  const Status told = held.get_future().get();
+  EXPECT_EQ(told.code(), StatusCode::kUnavailable);
+  EXPECT_NE(told.message().find("may be there after the restart"), std::string_view::npos) << told.ToString();
+  memory_.ForgetDirtyPages();
+  ASSERT_TRUE((*log)->Recover().ok());
+  Lsn lsn;
+  ASSERT_TRUE(Append(**log, "second", &lsn).ok());
+  EXPECT_EQ(lsn, Lsn{2});
+  log->reset();
   memory_.Crash(MemoryFileSystem::Unsynced::kForgotten, 0);
   EXPECT_EQ(Open(fs_, "/log").replayed, (Texts{"first", "second"}));
 }

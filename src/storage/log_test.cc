@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <future>
 #include <thread>
@@ -220,6 +221,52 @@ TEST(Log, StopCommitsWhatWaitsAndRefusesTheRest) {
   Records replayed;
   MustOpen(fs, &replayed);
   EXPECT_EQ(replayed.size(), 100u);
+}
+
+TEST(Log, LargeRecordsThatComeTogetherShareASync) {
+  MemoryFileSystem fs;
+  const std::unique_ptr<Log> log = MustOpen(fs, nullptr, {},
+                                            {.file_size_bytes = 1u << 20,
+                                             .bulk_record_bytes = 1'000,
+                                             .bulk_sync_bytes = 3'500,
+                                             .bulk_wait = std::chrono::hours(1)});
+  std::atomic<int> answered{0};
+  const auto append = [&](uint64_t number, size_t size) {
+    log->Append(MakeRecord(number, size), [&](Lsn, const Status& status) { answered += status.ok() ? 1 : 100; });
+    while (log->stats().records < number) {
+      std::this_thread::yield();
+    }
+  };
+  const auto wait_for_answers = [&](int count) {
+    while (answered < count) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(answered, count);
+  };
+  for (uint64_t number = 1; number <= 3; ++number) {
+    append(number, 1'000);
+  }
+  EXPECT_EQ(answered, 0);
+  EXPECT_EQ(log->stats().syncs, 0u);
+  append(4, 1'000);  // enough for a sync
+  wait_for_answers(4);
+  EXPECT_EQ(log->stats().syncs, 1u);
+  append(5, 1'000);
+  append(6, 10);  // whoever sends a small one waits for it
+  wait_for_answers(6);
+  EXPECT_EQ(log->stats().syncs, 2u);
+  append(7, 1'000);
+  log->Stop();
+  wait_for_answers(7);
+}
+
+TEST(Log, ALargeRecordThatComesAloneWaitsAMoment) {
+  MemoryFileSystem fs;
+  const std::unique_ptr<Log> log =
+      MustOpen(fs, nullptr, {},
+               {.file_size_bytes = 1u << 20, .bulk_record_bytes = 1'000, .bulk_wait = std::chrono::microseconds(500)});
+  Fill(*log, 1, 3, 2'000);
+  EXPECT_EQ(log->stats().syncs, 3u);
 }
 
 TEST(Log, ManyProducersShareSyncsAndKeepOrder) {

@@ -12,6 +12,8 @@ namespace {
 // Below this a copy is cheaper than one more piece for the kernel to follow.
 constexpr size_t kCopiedBodyMaxBytes = 4'096;
 constexpr size_t kRewriteBytes = 1u << 20;
+// Of a large group the disk gets so much at a time, so that it writes one piece while the next is copied.
+constexpr size_t kStartedBytes = 1u << 20;
 
 bool IsCopied(const SummedRecord& summed) { return TotalSize(summed.record.body) <= kCopiedBodyMaxBytes; }
 
@@ -188,8 +190,37 @@ Status LogWriter::Reserve(uint64_t size) {
   return {};
 }
 
+Status LogWriter::WritePieces(const Slices& pieces, uint64_t size) {
+  if (options_.sync != SyncPolicy::kFsync || size < 2 * kStartedBytes) {
+    return file_->WriteAt(offset_, pieces);
+  }
+  uint64_t offset = offset_;
+  Slices run;
+  size_t run_size = 0;
+  const auto write_run = [&]() -> Status {
+    LB_TRY(file_->WriteAt(offset, run));
+    file_->StartWriting(offset, run_size);
+    offset += run_size;
+    run.clear();
+    run_size = 0;
+    return {};
+  };
+  for (const Slice& piece : pieces) {
+    for (size_t begin = 0; begin < piece.size();) {
+      const size_t take = std::min(piece.size() - begin, kStartedBytes - run_size);
+      run.push_back(piece.Sub(begin, take));
+      run_size += take;
+      begin += take;
+      if (run_size == kStartedBytes) {
+        LB_TRY(write_run());
+      }
+    }
+  }
+  return run.empty() ? Status() : write_run();
+}
+
 Status LogWriter::WriteGroup(std::span<const SummedRecord> records) {
-  outcome_unknown_ = false;
+  outcome_unknown_ = options_.sync == SyncPolicy::kFsync && has_unsynced();
   if (room_bytes() == 0) {
     LB_TRY(Sync());  // whatever the policy: only the last file may have a torn end
     LB_TRY(BeginFile(records.front().record.lsn));
@@ -199,19 +230,10 @@ Status LogWriter::WriteGroup(std::span<const SummedRecord> records) {
   LB_TRY(Reserve(size));
   LB_KILL_POINT("log.group.begin");
   outcome_unknown_ = true;
-  LB_TRY(file_->WriteAt(offset_, pieces));
+  LB_TRY(WritePieces(pieces, size));
   LB_KILL_POINT("log.group.written");
-  const Lsn last = records.back().record.lsn;
-  if (options_.sync == SyncPolicy::kFsync) {
-    LB_TRY(SyncRecords());
-    LB_KILL_POINT("log.group.synced");
-    LB_TRY(StoreMark(last));
-    LB_KILL_POINT("log.group.marked");
-    synced_lsn_ = last;
-    synced_offset_ = offset_ + size;
-  }
-  outcome_unknown_ = false;
-  last_lsn_ = last;
+  outcome_unknown_ = options_.sync == SyncPolicy::kFsync;
+  last_lsn_ = records.back().record.lsn;
   offset_ += size;
   records_ += records.size();
   bytes_ += size;
@@ -231,6 +253,7 @@ Status LogWriter::Sync() {
   LB_KILL_POINT("log.sync.marked");
   synced_lsn_ = last_lsn_;
   synced_offset_ = offset_;
+  outcome_unknown_ = false;
   return {};
 }
 
@@ -265,9 +288,21 @@ Status LogWriter::StoreMark(Lsn lsn) {
   return mark_->WriteAt(offset, {Slice(bytes.data(), bytes.size(), nullptr)});
 }
 
+// Under kFsync what is not synced was acknowledged to nobody.
+void LogWriter::ForgetUnacknowledged() {
+  if (options_.sync != SyncPolicy::kFsync || !has_unsynced()) {
+    return;
+  }
+  last_lsn_ = synced_lsn_;
+  offset_ = synced_offset_;
+  MutexLock lock(mu_);
+  files_.back().used_bytes = offset_;
+}
+
 // In an order in which a crash between any two steps leaves what Open takes: at worst the refused records come back.
 Status LogWriter::Recover() {
   LB_KILL_POINT("log.recover.begin");
+  ForgetUnacknowledged();
   if (file_ != nullptr) {
     // A mark whose writing failed may have named records that are about to go.
     LB_TRY(WriteMarkFile(synced_lsn_));

@@ -30,18 +30,19 @@ class LogWriter {
   static Result<std::unique_ptr<LogWriter>> Create(FileSystem& fs, std::string directory, const LogOptions& options,
                                                    LogContents contents, Lsn next_lsn, uint64_t seed);
 
-  // Writes the records, of consecutive LSNs, and under kFsync makes them durable. After an error only Recover() may be
-  // called.
+  // Writes the records, of consecutive LSNs; under kFsync the disk is already at it when this returns. After an error
+  // only Recover() may be called.
   Status WriteGroup(std::span<const SummedRecord> records);
-  // After WriteGroup failed: whether some of its records may be in the file.
+  // After a failure: whether records that were not acknowledged may be in the file.
   bool outcome_unknown() const { return outcome_unknown_; }
   // Makes durable what is not. After an error only Recover() may be called.
   Status Sync();
   bool has_unsynced() const { return synced_lsn_ < last_lsn_; }
+  uint64_t unsynced_bytes() const { return offset_ - synced_offset_; }
   // See Log::Recover.
   Status Recover();
   uint64_t id() const { return id_; }
-  Lsn last_lsn() const { return last_lsn_; }  // of the last acknowledged record
+  Lsn last_lsn() const { return last_lsn_; }  // of the last record written; after Recover() of the last acknowledged
   // How many bytes the current file takes before the next group begins a new one.
   uint64_t room_bytes() const { return offset_ < options_.file_size_bytes ? options_.file_size_bytes - offset_ : 0; }
 
@@ -56,7 +57,9 @@ class LogWriter {
   Status ContinueLastFile(const LogContents& contents);
   Status BeginFile(Lsn first_lsn);
   Status Reserve(uint64_t size);
+  Status WritePieces(const Slices& pieces, uint64_t size);
   Status SyncRecords();
+  void ForgetUnacknowledged();
   Status WriteMarkFile(Lsn lsn);
   Status StoreMark(Lsn lsn);
   Status SealFile();
@@ -74,7 +77,7 @@ class LogWriter {
   std::unique_ptr<File> mark_;
   size_t mark_slot_ = 0;        // of its two, the one to write next
   std::unique_ptr<File> file_;  // null only after a failed Recover that came past sealing it
-  uint64_t offset_ = 0;         // where the next record goes: behind the last acknowledged one
+  uint64_t offset_ = 0;         // where the next record goes: behind the last one written
   uint64_t reserved_ = 0;       // size of file_
   Lsn last_lsn_;
   Lsn synced_lsn_;  // <= last_lsn_; all after it are in file_

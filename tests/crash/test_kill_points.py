@@ -66,11 +66,10 @@ class Life:
         return self.point.startswith("snapshot.")
 
     def options(self) -> dict[str, object]:
-        policy = {"log.sync": "interval", "log.group.synced": "fsync", "log.group.marked": "fsync"}
-        forced = [value for prefix, value in policy.items() if self.point.startswith(prefix)]
+        policies = ["fsync", "interval"] if self.point.startswith("log.sync") else ["fsync", "interval", "none"]
         return {
             "max_wal_size": "1MiB",
-            "wal_sync": forced[0] if forced else str(self.rng.choice(["fsync", "interval", "none"])),
+            "wal_sync": str(self.rng.choice(policies)),
             "wal_sync_interval": "5ms",
             # A snapshot of many small files takes longer than the load.
             "segment_rows_max": 1_048_576 if self.is_of_snapshots else int(self.rng.choice([400, 1_048_576])),
