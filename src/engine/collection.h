@@ -30,6 +30,7 @@ struct Collection {
   bool dropped = false;              // guarded by propose_mu
 
   std::atomic<uint64_t> entries_in_flight{0};  // proposed, not yet applied
+  std::atomic<uint64_t> rows_in_flight{0};     // of those that put rows
   // When a search came last; puts leave it room then.
   std::atomic<std::chrono::steady_clock::time_point> last_search{};
   // When linking first made way for puts since the graphs had last caught up; zero: they have.

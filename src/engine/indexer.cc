@@ -15,7 +15,9 @@ constexpr std::chrono::milliseconds kYieldMax{250};
 // Of a collection that is searched: how much may be scanned behind the walks, and for how long a put waits for that.
 constexpr uint64_t kSearchedTailBytes = 1u << 20;
 constexpr std::chrono::seconds kSearchedFor{1};
-constexpr std::chrono::seconds kSearchedWaitMax{1};
+constexpr std::chrono::seconds kSearchedWaitMax{2};
+constexpr uint64_t kFewRows = 64;
+constexpr uint64_t kFewRowsPatience = 8;  // times as long a tail
 // Searches note which columns they filter on but wake nobody.
 constexpr std::chrono::milliseconds kFilterWorkPeriod{200};
 
@@ -67,17 +69,20 @@ void Indexer::Wake() {
   work_.notify_all();
 }
 
-Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation) {
+Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows, uint64_t rows_max,
+                            const Cancellation* cancellation) {
   const auto begun = std::chrono::steady_clock::now();
   const auto give_up = begun + kRoomWaitMax;
-  const uint64_t rows_max_if_searched = std::min(rows_max, SearchedTailRows(*collection.shard.Pin()->schema));
+  const uint64_t searched_rows_max =
+      SearchedTailRows(*collection.shard.Pin()->schema) * (rows <= kFewRows ? kFewRowsPatience : 1);
   std::unique_lock lock(mu_);
   while (true) {
     const uint64_t tail = collection.shard.Pin()->TailRows(collection.end_ordinal_at_open);
     const auto now = std::chrono::steady_clock::now();
     const bool leaves_room =
         now - collection.last_search.load(std::memory_order_relaxed) < kSearchedFor && now - begun < kSearchedWaitMax;
-    if (tail < (leaves_room ? rows_max_if_searched : rows_max)) {
+    const uint64_t coming = collection.rows_in_flight.load(std::memory_order_relaxed);
+    if (tail < rows_max && !(leaves_room && tail + coming >= searched_rows_max)) {
       return {};
     }
     if (cancellation != nullptr) {

@@ -27,13 +27,13 @@ class Indexer {
 
   // Rows were published somewhere.
   void Wake();
-  // Waits until fewer than `rows_max` of the rows put since the start stand outside the collection's graphs. Rows that
-  // were loaded do not count: a restart must not refuse writes until the graphs are built again.
-  // CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds, whatever the deadline: the
-  // thread that waits is one of few.
-  // While the collection is being searched the rows that may stand outside are so few that scanning them costs a search
-  // about what its walk does; but a put waits no longer than a second for that.
-  Status WaitForRoom(const Collection& collection, uint64_t rows_max, const Cancellation* cancellation);
+  // Before `rows` more are put: waits until fewer than `rows_max` of the rows put since the start stand outside the
+  // collection's graphs. Rows that were loaded do not count: a restart must not refuse writes until the graphs are
+  // built again. CANCELLED, DEADLINE_EXCEEDED, or RESOURCE_EXHAUSTED with a retry hint after ten seconds, whatever the
+  // deadline: the thread that waits is one of few.
+  // While the collection is being searched so few may stand outside that scanning them costs a search about what its
+  // walk does. A put waits for that no longer than two seconds, and one of a few rows only where many came before it.
+  Status WaitForRoom(const Collection& collection, uint64_t rows, uint64_t rows_max, const Cancellation* cancellation);
   // Ends what is being done, be it half done, and waits for that: some tens of milliseconds.
   void Stop();
 

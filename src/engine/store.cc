@@ -327,7 +327,8 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
     if (collection == nullptr) {
       LB_ASSIGN(collection, FindOrCreate(name, batch.rows->schema()));
     }
-    LB_TRY(indexer_->WaitForRoom(*collection, options_.tail_rows_max, cancellation));
+    LB_TRY(indexer_->WaitForRoom(*collection, static_cast<uint64_t>(batch.rows->num_rows()), options_.tail_rows_max,
+                                 cancellation));
     std::unique_lock order(collection->propose_mu);
     if (collection->dropped) {
       validated = false;  // its successor may have other columns
@@ -340,9 +341,11 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
     record.index = collection->last_index = collection->last_index.Next();
     record.body = std::move(batch.encoded);
     collection->proposed_schema = std::move(merged);
-    const int64_t rows = batch.rows->num_rows();
+    const auto rows = static_cast<uint64_t>(batch.rows->num_rows());
+    collection->rows_in_flight.fetch_add(rows, std::memory_order_relaxed);
     Propose(std::move(record), {.rows = std::move(batch.rows), .collection = nullptr}, collection,
-            [this, rows, done = std::move(done)](Status status) {
+            [this, rows, collection, done = std::move(done)](Status status) {
+              collection->rows_in_flight.fetch_sub(rows, std::memory_order_relaxed);
               if (status.ok()) {
                 rows_put_.Add(static_cast<double>(rows));
               }
