@@ -243,6 +243,17 @@ TEST_F(LogDamage, CheckpointAboveTheLog) {
   EXPECT_EQ(replayed_, 1u);
 }
 
+TEST_F(LogDamage, ABodyThatTheCheckpointHasIsNotRead) {
+  Files bad = good_;
+  const std::string& name = log_names_.back();
+  const Lsn first = *ParseLogFileName(name);
+  bad[name][kLogFileHeaderBytes + kRecordHeaderBytes + 5] ^= 1;
+  ExpectRefused(bad, StatusCode::kDataLoss, {name}, {first.value - 1});
+  Restore(bad);
+  ASSERT_TRUE(Open({}, first).ok());
+  EXPECT_EQ(replayed_, kRecords - first.value);
+}
+
 TEST_F(LogDamage, CommitMarkMissingOrDamaged) {
   Files bad = good_;
   bad.erase("COMMITTED");

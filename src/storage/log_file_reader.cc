@@ -70,7 +70,7 @@ Result<bool> LogFileReader::OnlyZerosFrom(uint64_t offset) {
   return true;
 }
 
-Result<LogItem> LogFileReader::ReadItem(uint64_t offset, uint64_t salt) {
+Result<LogItem> LogFileReader::ReadItem(uint64_t offset, uint64_t salt, Lsn header_only) {
   LB_ASSIGN(const std::span<const uint8_t> bytes, Peek(offset, kRecordHeaderBytes));
   std::optional<RecordHeader> header;
   if (bytes.size() == kRecordHeaderBytes) {
@@ -90,16 +90,26 @@ Result<LogItem> LogFileReader::ReadItem(uint64_t offset, uint64_t salt) {
                               ", this program knows formats up to " + std::to_string(kLogVersion) +
                               ": start the newer version that wrote it");
   }
-  return ReadBody(*header, offset);
+  const uint64_t begin = offset + kRecordHeaderBytes;
+  if (header->body_size > limits::kLogRecordSizeMaxBytes || PaddedSize(header->body_size) > size_ - begin) {
+    return Bad("record " + std::to_string(header->lsn.value) + " says it has " + std::to_string(header->body_size) +
+               " bytes, the file has " + std::to_string(size_ - begin) + " left");
+  }
+  LogItem item{.kind = LogItem::Kind::kRecord, .end = begin + PaddedSize(header->body_size)};
+  item.record = {.lsn = header->lsn,
+                 .shard = header->shard,
+                 .term = header->term,
+                 .index = header->index,
+                 .kind = header->kind,
+                 .time_ns = header->time_ns};
+  if (header->lsn <= header_only) {
+    return item;
+  }
+  return ReadBody(*header, begin, std::move(item));
 }
 
-Result<LogItem> LogFileReader::ReadBody(const RecordHeader& header, uint64_t offset) {
+Result<LogItem> LogFileReader::ReadBody(const RecordHeader& header, uint64_t begin, LogItem item) {
   const std::string name = "record " + std::to_string(header.lsn.value);
-  const uint64_t begin = offset + kRecordHeaderBytes;
-  if (header.body_size > limits::kLogRecordSizeMaxBytes || PaddedSize(header.body_size) > size_ - begin) {
-    return Bad(name + " says it has " + std::to_string(header.body_size) + " bytes, the file has " +
-               std::to_string(size_ - begin) + " left");
-  }
   const size_t padded = PaddedSize(header.body_size);
   const auto buffer = std::make_shared<const AlignedBuffer>(std::max<size_t>(padded, 1));
   if (padded <= kWindowBytes) {
@@ -117,14 +127,7 @@ Result<LogItem> LogFileReader::ReadBody(const RecordHeader& header, uint64_t off
   if (!OnlyZeros({buffer->data + header.body_size, padded - header.body_size})) {
     return Bad(name + " has bytes in its padding");
   }
-  LogItem item{.kind = LogItem::Kind::kRecord, .end = begin + padded};
-  item.record = {.lsn = header.lsn,
-                 .shard = header.shard,
-                 .term = header.term,
-                 .index = header.index,
-                 .kind = header.kind,
-                 .time_ns = header.time_ns,
-                 .body = {Slice(buffer->data, header.body_size, buffer)}};
+  item.record.body = {Slice(buffer->data, header.body_size, buffer)};
   return item;
 }
 

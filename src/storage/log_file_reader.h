@@ -35,8 +35,9 @@ class LogFileReader {
   uint64_t size() const { return size_; }
   // The header; none if it is damaged or cut short.
   Result<std::optional<LogFileHeader>> ReadHeader();
-  // The item at `offset`. FAILED_PRECONDITION if it is a good record of a newer format.
-  Result<LogItem> ReadItem(uint64_t offset, uint64_t salt);
+  // The item at `offset`. Of records up to `header_only` the body is neither read nor checked: it is in a checkpoint.
+  // FAILED_PRECONDITION if it is a good record of a newer format.
+  Result<LogItem> ReadItem(uint64_t offset, uint64_t salt, Lsn header_only = {});
   // Whether there are only zeros from `offset` on.
   Result<bool> OnlyZerosFrom(uint64_t offset);
   // Where, at or after `offset`, the first good record header stands that was written when `lsn` was durable already.
@@ -47,7 +48,8 @@ class LogFileReader {
 
   // Up to `size` bytes at `offset`, fewer only at the end of the file; valid until the next call.
   Result<std::span<const uint8_t>> Peek(uint64_t offset, size_t size);
-  Result<LogItem> ReadBody(const RecordHeader& header, uint64_t offset);
+  // The item of that header with its body, which begins at `begin`.
+  Result<LogItem> ReadBody(const RecordHeader& header, uint64_t begin, LogItem item);
 
   File* file_;
   uint64_t size_;

@@ -98,7 +98,7 @@ class Replayer {
     contents_.salt = header->salt;
     contents_.unsure_offset = 0;
     for (uint64_t offset = kLogFileHeaderBytes;;) {
-      LB_ASSIGN(const LogItem item, reader.ReadItem(offset, header->salt));
+      LB_ASSIGN(const LogItem item, reader.ReadItem(offset, header->salt, options_.after));
       if (item.kind != LogItem::Kind::kRecord) {
         entry.used_bytes = offset;
         return item.kind == LogItem::Kind::kEnd ? Status() : JudgeBadItem(reader, entry, offset, item, last);

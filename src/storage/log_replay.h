@@ -34,7 +34,7 @@ struct LogContents {
 
 struct LogReplayOptions {
   std::string directory;
-  Lsn after;  // records up to here are checked but not replayed; files wholly below are not read
+  Lsn after;  // of records up to here only the headers are read, of files wholly below nothing
   // Every record up to here was acknowledged: if one is not there or not whole, that is damage and no torn tail.
   Lsn acknowledged;
   uint64_t id = 0;  // see LogOptions
