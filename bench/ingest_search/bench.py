@@ -61,28 +61,33 @@ def search_client(uri: str, queries: np.ndarray, seconds: float, out: multiproce
 
 
 def put_client(uri: str, base: np.ndarray, first_id: int, seconds: float, out: multiprocessing.Queue) -> None:
-    """Streams of new rows until the time is over; puts (rows acknowledged, seconds, CPU seconds) into `out`."""
+    """Streams of new rows until the time is over; puts (rows acknowledged, seconds, CPU seconds, refusals) into `out`."""
     random = np.random.default_rng(first_id)
     rows = BATCH_ROWS * STREAM_BATCHES
     vectors = base[random.integers(0, len(base), rows)] + random.normal(0, 0.01, (rows, base.shape[1])).astype(np.float32)
-    done = 0
+    done = refused = 0
     with flight.connect(uri) as client:
         cpu, begin = time.process_time(), time.perf_counter()
         while time.perf_counter() - begin < seconds:
-            ids = pa.array(np.arange(first_id + done, first_id + done + rows))
-            table = fc.vector_table(vectors, ids=ids)
-            writer, reader = client.do_put(flight.FlightDescriptor.for_path("d"), table.schema)
-            for batch in table.to_batches(BATCH_ROWS):
-                if time.perf_counter() - begin >= seconds:
-                    break
-                writer.write_batch(batch)
-                done += batch.num_rows
-            writer.done_writing()
-            reader.read()
-            writer.close()
+            table = fc.vector_table(vectors, ids=pa.array(np.arange(first_id + done, first_id + done + rows)))
+            sent = 0
+            try:
+                writer, reader = client.do_put(flight.FlightDescriptor.for_path("d"), table.schema)
+                for batch in table.to_batches(BATCH_ROWS):
+                    if time.perf_counter() - begin >= seconds:
+                        break
+                    writer.write_batch(batch)
+                    sent += batch.num_rows
+                writer.done_writing()
+                reader.read()
+                writer.close()
+                done += sent
+            except pa.ArrowInvalid:  # RESOURCE_EXHAUSTED: the index is too far behind; a part may have been taken
+                refused += 1
+                time.sleep(1)
         took = time.perf_counter() - begin
         cpu = time.process_time() - cpu
-    out.put((done, took, cpu))
+    out.put((done, took, cpu, refused))
 
 
 def metric(server: LongbowServer, name: str) -> float:
@@ -111,7 +116,7 @@ def phase(server: LongbowServer, arguments, base, queries, first_id: int | None)
         time.sleep(min(1.0, max(0.0, end - time.monotonic())))
         tails.append(metric(server, "longbow_index_queue_depth"))
     answers = [out.get() for _ in range(arguments.clients)]
-    ingested = puts.get() if first_id is not None else (0, arguments.seconds, 0.0)
+    ingested = puts.get() if first_id is not None else (0, arguments.seconds, 0.0, 0)
     for worker in workers:
         worker.join()
     latencies = np.sort(np.concatenate([np.array(latency) for latency, _ in answers]))
@@ -125,6 +130,7 @@ def phase(server: LongbowServer, arguments, base, queries, first_id: int | None)
         "server_cpu_s": round(server.cpu_seconds() - cpu, 2),
         "search_clients_cpu_s": round(sum(used for _, used in answers), 2),
         "put_client_cpu_s": round(ingested[2], 2),
+        "puts_refused": ingested[3],
         "load": round(os.getloadavg()[0], 1),
     }
 
@@ -159,7 +165,7 @@ def main() -> None:
             for _ in range(arguments.rounds):
                 phases["idle"].append(phase(server, arguments, base, queries, None))
                 phases["ingesting"].append(phase(server, arguments, base, queries, first_id))
-                first_id += phases["ingesting"][-1]["rows_put"]
+                first_id += 10_000_000
                 for name, runs in phases.items():
                     print(f"{name:>10}", {key: value for key, value in runs[-1].items() if key != "tail_rows"}, flush=True)
                 settle()
@@ -177,9 +183,9 @@ def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
     line = {
         "benchmark": "ingest_search", "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(), "binary": os.environ.get("LONGBOW_BIN", "build/release/bin/longbow"),
+        "commit": commit.stdout.strip(), "binary": Path(os.environ.get("LONGBOW_BIN", "release")).name,
         "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-        "parameters": {key: str(value) for key, value in vars(arguments).items()},
+        "parameters": {key: value.name if isinstance(value, Path) else value for key, value in vars(arguments).items()},
         "phases": phases, "median": median, "ratio": ratio,
     }  # fmt: skip
     with open(REPOSITORY / "bench" / "results" / "ingest_search.json", "a") as out:

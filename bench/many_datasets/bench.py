@@ -87,7 +87,7 @@ def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
     line = {
         "benchmark": "many_datasets", "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(), "binary": os.environ.get("LONGBOW_BIN", "build/release/bin/longbow"),
+        "commit": commit.stdout.strip(), "binary": Path(os.environ.get("LONGBOW_BIN", "release")).name,
         "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()},
         "parameters": vars(arguments), "put_s": round(put_s, 2), "checkpoint_s": all_s, "checkpoint_cpu_s": all_cpu_s,
         "checkpoint_of_a_hundredth_s": some_s, "checkpoint_of_a_hundredth_cpu_s": some_cpu_s,
