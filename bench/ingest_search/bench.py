@@ -64,7 +64,9 @@ def put_client(uri: str, base: np.ndarray, first_id: int, seconds: float, out: m
     """Streams of new rows until the time is over; puts (rows acknowledged, seconds, CPU seconds, refusals) into `out`."""
     random = np.random.default_rng(first_id)
     rows = BATCH_ROWS * STREAM_BATCHES
-    vectors = base[random.integers(0, len(base), rows)] + random.normal(0, 0.01, (rows, base.shape[1])).astype(np.float32)
+    vectors = base[random.integers(0, len(base), rows)] + random.normal(0, 0.01, (rows, base.shape[1])).astype(
+        np.float32
+    )
     done = refused = 0
     with flight.connect(uri) as client:
         cpu, begin = time.process_time(), time.perf_counter()
@@ -100,7 +102,9 @@ def phase(server: LongbowServer, arguments, base, queries, first_id: int | None)
     out = multiprocessing.Queue()
     puts = multiprocessing.Queue()
     workers = [
-        multiprocessing.Process(target=search_client, args=(server.data_uri, queries[i :: arguments.clients], arguments.seconds, out))
+        multiprocessing.Process(
+            target=search_client, args=(server.data_uri, queries[i :: arguments.clients], arguments.seconds, out)
+        )
         for i in range(arguments.clients)
     ]
     if first_id is not None:
@@ -159,7 +163,9 @@ def main() -> None:
                 lambda: metric(server, "longbow_index_queue_depth") == 0, arguments.settle_s, "rows are linked", 0.5
             )
             settle()
-            wait_until(lambda: metric(server, "longbow_graph_seals_total") >= 1, arguments.settle_s, "a graph is sealed", 0.5)
+            wait_until(
+                lambda: metric(server, "longbow_graph_seals_total") >= 1, arguments.settle_s, "a graph is sealed", 0.5
+            )
             time.sleep(2)
             first_id = arguments.rows
             for _ in range(arguments.rounds):
@@ -167,19 +173,25 @@ def main() -> None:
                 phases["ingesting"].append(phase(server, arguments, base, queries, first_id))
                 first_id += 10_000_000
                 for name, runs in phases.items():
-                    print(f"{name:>10}", {key: value for key, value in runs[-1].items() if key != "tail_rows"}, flush=True)
+                    print(
+                        f"{name:>10}", {key: value for key, value in runs[-1].items() if key != "tail_rows"}, flush=True
+                    )
                 settle()
         finally:
             server.close()
     median = {
-        name: {key: statistics.median(run[key] for run in runs) for key in ("qps", "p50_ms", "p99_ms", "rows_put_per_s")}
+        name: {
+            key: statistics.median(run[key] for run in runs) for key in ("qps", "p50_ms", "p99_ms", "rows_put_per_s")
+        }
         for name, runs in phases.items()
     }
     ratio = {
         "qps": round(statistics.median(b["qps"] / a["qps"] for a, b in zip(*phases.values(), strict=True)), 3),
         "p99": round(statistics.median(b["p99_ms"] / a["p99_ms"] for a, b in zip(*phases.values(), strict=True)), 3),
     }
-    print(f"while ingesting {median['ingesting']['rows_put_per_s']:.0f} rows/s: QPS x {ratio['qps']}, p99 x {ratio['p99']}")
+    print(
+        f"while ingesting {median['ingesting']['rows_put_per_s']:.0f} rows/s: QPS x {ratio['qps']}, p99 x {ratio['p99']}"
+    )
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
     line = {
         "benchmark": "ingest_search", "time": datetime.now(UTC).isoformat(timespec="seconds"),
