@@ -36,11 +36,11 @@ soak: build-all ## Kill the server, its disk and its power for HOURS=1: crash lo
 	@tools/bootstrap test
 	@$(VENV)/python tools/soak --preset $(PRESET) $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
 
-fuzz: ## Fuzz every parser (x_fuzz.cc) for SECONDS=60 each, from and against tests/corpus, under AddressSanitizer and UBSan
+fuzz: ## Fuzz every parser (x_fuzz.cc), or those of FUZZERS="log manifest", for SECONDS=60 each from tests/corpus, under ASan and UBSan
 	@tools/bootstrap build
 	@cmake --preset fuzz >build/cmake-fuzz.log || { cat build/cmake-fuzz.log; exit 1; }
-	cmake --build build/fuzz --parallel $(JOBS) --target fuzzers
-	@tools/fuzz/run $(or $(SECONDS),60) $(SEED)
+	cmake --build build/fuzz --parallel $(JOBS) --target $(if $(FUZZERS),$(FUZZERS:%=%_fuzz),fuzzers)
+	@tools/fuzz/run $(or $(SECONDS),60) "$(SEED)" $(FUZZERS)
 
 check: ## What a change must pass: linters, then the suite under AddressSanitizer and UBSan
 	@tools/bootstrap build test dev

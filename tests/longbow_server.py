@@ -53,6 +53,7 @@ class LongbowServer:
         self.log_path = self.data_dir.parent / f"{self.data_dir.name}.log"
         self.process: subprocess.Popen[str] | None = None
         self.environment: dict[str, str] = {}  # besides the options
+        self.prefix: list[str] = []  # a command that becomes the server, as `prlimit --nofile=1024`
         self.kill_at = ""  # "name:nth": where the next process kills itself, see src/base/kill_point.h
         self.data_port = self.meta_port = self.metrics_port = 0
 
@@ -66,6 +67,7 @@ class LongbowServer:
         assert self.process is None, "already running"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         arguments = [
+            *self.prefix,
             str(binary()),
             "serve",
             "--listen-addr=127.0.0.1:0",

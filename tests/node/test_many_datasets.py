@@ -1,4 +1,5 @@
-"""A server of many tiny datasets, as an application with one for each of its users has.
+"""A server of many tiny datasets, as an application with one for each of its users has, with as few descriptors as a shell
+gives it.
 
 LONGBOW_TEST_DATASETS sets their number (1,000).
 """
@@ -17,6 +18,7 @@ from longbow_server import sanitized
 
 DATASETS = int(os.environ.get("LONGBOW_TEST_DATASETS", 1_000))
 KIB_EACH_MAX = 100
+DESCRIPTORS_MAX = 1_024  # a shell's `ulimit -n`
 MAPPINGS_MAX = 65_530  # Linux's vm.max_map_count: what 10,000 datasets must fit into
 
 
@@ -32,7 +34,9 @@ def footprint(pid: int) -> dict[str, int]:
 @pytest.mark.skipif(sanitized(), reason="a sanitizer's memory is not the server's")
 @pytest.mark.timeout(900)
 def test_many_tiny_datasets(make_server, rng):
-    server = make_server()
+    server = make_server(start=False)
+    server.prefix = ["prlimit", f"--nofile={DESCRIPTORS_MAX}:{DESCRIPTORS_MAX}"]
+    server.start()
     empty = footprint(server.process.pid)
     with flight.connect(server.data_uri) as client:
         vectors = rng.random((3, 64), np.float32)
