@@ -79,7 +79,9 @@ TEST(ActiveGraph, RowIsFoundAsSoonAsInsertReturnsInAnyOrder) {
 
 class DuplicatesTest : public testing::TestWithParam<Metric> {
  protected:
-  static constexpr uint32_t kCopies = 5000 / kFewer;
+  // Not as few as elsewhere under sanitizers: with 1,250 the order of these rows leaves the active graph by inner
+  // product at recall .82 at this ef, on one thread, with sanitizers or without; the engine learns what ef that takes.
+  static constexpr uint32_t kCopies = 5000 / std::min(kFewer, 2u);
   static constexpr uint32_t kRows = 2 * kCopies;
   static constexpr RowFilter kAll = {.end = kRows};
 
