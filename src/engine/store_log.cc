@@ -2,13 +2,23 @@
 #include <chrono>
 #include <thread>
 
+#include "base/limits.h"
 #include "engine/store.h"
 
 namespace longbow::engine {
 
+namespace {
+
+// Half of what one stream may have on its way (limits::kStreamUnacknowledgedMaxBytes): while one half is synced, the
+// other comes.
+constexpr uint64_t kPutsPerSyncBytes = limits::kStreamUnacknowledgedMaxBytes / 2;
+
+}  // namespace
+
 storage::LogOptions Store::MakeLogOptions() {
   return {.file_size_bytes = options_.log_file_size_bytes,
           .sync = options_.log_sync,
+          .bulk_sync_bytes = kPutsPerSyncBytes,
           .sync_interval = options_.log_sync_interval,
           .on_sync =
               [this](std::chrono::nanoseconds took) {
