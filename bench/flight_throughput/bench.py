@@ -136,8 +136,10 @@ def main() -> int:
     floor = min(summary["bare_put"]["median"], summary["disk_write"]["median"])
     print(f"put / min(bare sink, disk) = {summary['put']['median'] / floor:.2f};  "
           f"get / bare source = {summary['get']['median'] / summary['bare_get']['median']:.2f}")  # fmt: skip
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
     line = {
         "benchmark": "flight_throughput", "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(), "binary": Path(os.environ.get("LONGBOW_BIN", "release")).name,
         "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()},
         "parameters": vars(options), "table_mb": round(table.nbytes / 1e6), "mb_per_s": figures, "summary": summary,
     }  # fmt: skip
