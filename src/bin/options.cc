@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/limits.h"
+#include "base/memory_limit.h"
 #include "bin/listen_address.h"
 #include "cli/s3_options.h"
 #include "kernels/dispatch.h"
@@ -107,6 +108,14 @@ constexpr std::array kTable = {
         .default_text = "fast",
         .help = "Graphs of segments at rest: fast, or lean: a fourth of the memory, up to 1.3 times the search time.",
         .choices = "fast lean"},
+    Option{.name = "max_memory",
+           .type = kSize,
+           .default_text = "0",
+           .help =
+               "Memory that the node may hold, without what it only maps from files; puts beyond it wait and are then "
+               "refused. 0: 80 % of the machine's memory or of its control group's limit, whichever is lower.",
+           .min = 0,
+           .max = kSizeMax},
     Option{.name = "segment_rows_max",
            .type = kInt,
            .default_text = "1048576",
@@ -191,8 +200,7 @@ constexpr std::array kTable = {
            .max = 86'400},
 };
 
-constexpr std::array<std::string_view, 40> kNotHonoured = {
-    "max_memory",
+constexpr std::array<std::string_view, 39> kNotHonoured = {
     "ttl",
     "grpc_max_send_msg_size",
     "grpc_keepalive_min_time",
@@ -310,6 +318,26 @@ void FillTransport(const Config& config, node::ServeOptions& options) {
   options.drain_timeout = Milliseconds(config, "drain_timeout");
 }
 
+// A share of what there is, where nobody says how much.
+Status FillMemory(const Config& config, node::ServeOptions& options) {
+  constexpr uint64_t kSharePercent = 80;
+  const MemoryLimit limit = ReadMemoryLimit();
+  const uint64_t given = config.Size("max_memory");
+  if (given > 0 && given < limits::kMemoryMinBytes) {
+    return Wrong(config, "max_memory",
+                 std::to_string(given) + " (" + SizeText(given) +
+                     ") is too little for a node to start: give at least " + SizeText(limits::kMemoryMinBytes) +
+                     ", or 0 for a share of what there is");
+  }
+  options.max_memory_bytes = given > 0 ? given
+                             : limit.size_bytes == 0
+                                 ? 0
+                                 : std::max<uint64_t>(limits::kMemoryMinBytes, limit.size_bytes / 100 * kSharePercent);
+  options.memory_limit_bytes = limit.size_bytes;
+  options.memory_limit_source = limit.source;
+  return {};
+}
+
 Status FillEngine(const Config& config, node::ServeOptions& options) {
   options.hnsw_m = static_cast<uint32_t>(config.Int("hnsw_m"));
   options.hnsw_ef_construction = static_cast<uint32_t>(config.Int("hnsw_ef_construction"));
@@ -322,6 +350,7 @@ Status FillEngine(const Config& config, node::ServeOptions& options) {
   options.index_memory_lean = config.String("index_memory") == "lean";
   options.segment_rows_max = static_cast<uint32_t>(config.Int("segment_rows_max"));
   options.default_ttl = std::chrono::ceil<std::chrono::seconds>(config.Duration("default_ttl"));
+  LB_TRY(FillMemory(config, options));
   options.index_threads = Threads(config, "index_threads");
   options.search_threads = Threads(config, "search_threads");
   options.write_threads = Threads(config, "write_threads");

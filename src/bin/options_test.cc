@@ -144,9 +144,26 @@ TEST(Options, ValuesThatDoNotFitTogetherAreRefused) {
       "'nowhere'");
 }
 
+TEST(Options, MemoryIsWhatWasGivenOrAShareOfWhatThereIs) {
+  const Result<node::ServeOptions> given = Serve({}, {{"MAX_MEMORY", "128MiB"}});
+  ASSERT_TRUE(given.ok()) << given.status().ToString();
+  EXPECT_EQ(given->max_memory_bytes, 128u << 20);
+  const Result<node::ServeOptions> share = Serve({});
+  ASSERT_TRUE(share.ok());
+  EXPECT_GT(share->memory_limit_bytes, 0u);
+  EXPECT_EQ(share->max_memory_bytes, share->memory_limit_bytes / 100 * 80);
+  for (const char* wrong : {"1", "31MiB"}) {
+    const std::string error = ErrorOf({"--max-memory=" + std::string(wrong)});
+    EXPECT_EQ(error.find("flag --max-memory: max_memory "), 0u) << error;
+    EXPECT_NE(error.find("at least 32 MiB"), std::string::npos) << error;
+  }
+  for (const char* wrong : {"-1", "lots", "12 parsecs", "1e3"}) {
+    EXPECT_NE(ErrorOf({"--max-memory=" + std::string(wrong)}).find("max_memory"), std::string::npos) << wrong;
+  }
+}
+
 TEST(Options, OtherVersionsNamesAreWarningsAndNoneIsAlsoAnOption) {
-  const Result<Config> config =
-      LoadConfig({}, {{"MAX_MEMORY", "1"}, {"LONGBOW_GOSSIP_ENABLED", "true"}}, RealFileSystem());
+  const Result<Config> config = LoadConfig({}, {{"GOGC", "1"}, {"LONGBOW_GOSSIP_ENABLED", "true"}}, RealFileSystem());
   ASSERT_TRUE(config.ok()) << config.status().ToString();
   EXPECT_EQ(config->warnings().size(), 2u);
   for (const std::string_view name : NotHonoured()) {

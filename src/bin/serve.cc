@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "base/kill_point.h"
 #include "base/logging.h"
+#include "base/memory_limit.h"
 #include "base/metrics.h"
 #include "bin/options.h"
 #include "bin/stop_signals.h"
@@ -37,12 +39,24 @@ std::string WithPort(const std::string& address, uint16_t port) {
 }
 
 // Messages come and go by the megabyte. glibc would map and unmap each, and touching fresh pages costs more than the
-// copy into them (three times the CPU of a put, measured); so freed memory of that size is kept for the next.
-void KeepLargeBlocks() {
-  constexpr int kMapThresholdBytes = 256 << 20;
-  constexpr int kTrimThresholdBytes = 512 << 20;
-  mallopt(M_MMAP_THRESHOLD, kMapThresholdBytes);
-  mallopt(M_TRIM_THRESHOLD, kTrimThresholdBytes);
+// copy into them (three times the CPU of a put, measured); so freed memory of that size is kept for the next, as far as
+// the budget goes.
+void KeepLargeBlocks(uint64_t max_memory_bytes) {
+  constexpr uint64_t kMapThresholdBytes = 256 << 20;
+  constexpr uint64_t kBudgetShare = 64;
+  const uint64_t budget = max_memory_bytes > 0 ? max_memory_bytes : UINT64_MAX;
+  const auto threshold = static_cast<int>(std::clamp<uint64_t>(budget / kBudgetShare, 1 << 20, kMapThresholdBytes));
+  mallopt(M_MMAP_THRESHOLD, threshold);
+  mallopt(M_TRIM_THRESHOLD, 2 * threshold);
+}
+
+void WarnOfMemory(Logger& logger, const node::ServeOptions& options) {
+  if (options.memory_limit_bytes > 0 && options.max_memory_bytes > options.memory_limit_bytes) {
+    logger.Warn("max_memory is more than there is: the kernel may end the process before it is used up",
+                {{"max_memory", SizeText(options.max_memory_bytes)},
+                 {"there_is", SizeText(options.memory_limit_bytes)},
+                 {"limit", options.memory_limit_source}});
+  }
 }
 
 void WarnOfUnsyncedWrites(Logger& logger, const node::ServeOptions& options) {
@@ -63,7 +77,7 @@ Status ArmKillPointFromEnvironment() {
 }  // namespace
 
 int Serve(const Config& config, const node::ServeOptions& options) {
-  KeepLargeBlocks();
+  KeepLargeBlocks(options.max_memory_bytes);
   Logger logger(ToLoggerOptions(config));
   if (const Status armed = ArmKillPointFromEnvironment(); !armed.ok()) {
     return Fail(logger, armed);
@@ -80,11 +94,13 @@ int Serve(const Config& config, const node::ServeOptions& options) {
                            {"data_path", options.data_path},
                            {"isa", kernels::IsaName(options.kernels->isa)},
                            {"wal_sync", SyncPolicyName(options.wal_sync)},
+                           {"max_memory_bytes", options.max_memory_bytes},
                            {"pid", getpid()}});
   for (const std::string& warning : config.warnings()) {
     logger.Warn(warning);
   }
   WarnOfUnsyncedWrites(logger, options);
+  WarnOfMemory(logger, options);
   Metrics metrics;
   Result<std::unique_ptr<node::Node>> started =
       node::Node::Start(options, {.fs = RealFileSystem(), .clock = RealClock(), .logger = logger, .metrics = metrics});

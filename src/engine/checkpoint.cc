@@ -112,6 +112,23 @@ Result<std::shared_ptr<Segment>> Checkpoints::LoadSegment(const Collection& coll
   return segment;
 }
 
+Result<std::shared_ptr<Segment>> Checkpoints::MapSegment(const Collection& collection,
+                                                         const storage::SegmentEntry& entry) const {
+  const CollectionSchema& schema = *collection.shard.Pin()->schema;
+  LB_ASSIGN(std::shared_ptr<const RowOrdinals> ordinals, ReadOrdinals(folder_, entry));
+  LB_ASSIGN(std::shared_ptr<Segment> segment,
+            Segment::CreateClosed(schema, collection.shard.segment_options(), {entry.number, entry.first_ordinal},
+                                  static_cast<uint32_t>(entry.rows()), entry.end_ordinal, std::move(ordinals)));
+  for (const storage::PartEntry& part : entry.parts) {
+    LB_TRY(MapPart(folder_, part, schema, segment.get()));
+  }
+  if (segment->has_graph() && entry.graph.any()) {
+    LB_ASSIGN(SegmentGraph::Sealed graph, OpenGraph(folder_, entry.graph, segment->shared_vectors()));
+    segment->graph().AdoptSealed(std::move(graph), segment->rows());
+  }
+  return segment;
+}
+
 const storage::CollectionEntry* Checkpoints::FindCollection(ShardId shard) const {
   const auto found = std::find_if(manifest_.collections.begin(), manifest_.collections.end(),
                                   [&](const auto& entry) { return entry.shard == shard; });

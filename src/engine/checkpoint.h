@@ -60,6 +60,10 @@ class Checkpoints {
   Status WriteGraphs(const std::vector<StateCut::Part>& collections, const std::function<bool()>& keep_on,
                      size_t* written);
 
+  // A segment of the last manifest once more, closed, its rows and its graph mapped from their files. An error if any
+  // of those is not as it was written: the segment in memory is then the one to keep.
+  Result<std::shared_ptr<Segment>> MapSegment(const Collection& collection, const storage::SegmentEntry& entry) const;
+
   // A file of the part is damaged: the next Write writes it anew from the rows in memory.
   void MarkPart(const SegmentKey& segment, size_t part) { marked_parts_.insert({segment, part}); }
   // A graph that the manifest names was opened, of so many rows; or it is of no use and not named again.
@@ -73,6 +77,13 @@ class Checkpoints {
 
   // The last checkpoint, whose files stay until it is let go and another checkpoint is written, whatever replaces them.
   std::shared_ptr<const storage::Manifest> Pin();
+  // What the manifest says of a collection; null if it does not know it.
+  const storage::CollectionEntry* FindCollection(ShardId shard) const;
+  // Of the graph that the manifest names for a segment; 0: none.
+  uint32_t RowsOfNamedGraph(const SegmentKey& segment) const {
+    const auto found = graph_rows_.find(segment);
+    return found == graph_rows_.end() ? 0 : found->second;
+  }
 
   const storage::Manifest& manifest() const { return manifest_; }
   const DataFolder& folder() const { return folder_; }
@@ -92,7 +103,6 @@ class Checkpoints {
   Result<std::shared_ptr<Segment>> LoadSegment(const Collection& collection, const storage::SegmentEntry& entry,
                                                bool is_last, std::vector<std::string>* warnings);
   Status RemoveLeftover(const std::string& file);
-  const storage::CollectionEntry* FindCollection(ShardId shard) const;
   static const storage::SegmentEntry* FindSegment(const storage::CollectionEntry* collection, uint64_t number);
 
   const DataFolder folder_;

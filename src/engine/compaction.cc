@@ -55,6 +55,7 @@ class Rewriter {
       : view_(view), plan_(plan), cancellation_(cancellation), metrics_(metrics) {}
 
   Result<std::shared_ptr<Segment>> Run(uint64_t number, const SegmentOptions& options) {
+    budget_ = options.budget;
     for (size_t i = plan_.begin; i < plan_.end; ++i) {
       runs_.push_back(LiveRuns(view_, view_.segments[i]));
     }
@@ -155,7 +156,7 @@ class Rewriter {
       taken_ = {*joined};
     }
     for (const auto& rows : taken_) {
-      LB_TRY(merged_->AppendPlaced(*view_.schema, *rows));
+      LB_TRY(merged_->AppendPlaced(*view_.schema, *rows, Segment::Placed::kInMemory));
     }
     taken_.clear();
     taken_rows_ = 0;
@@ -176,7 +177,8 @@ class Rewriter {
         graph.Link(work, cancellation_);
         metrics_.rows_done.Add(work.end - work.begin);
       } else if (!graph.Maintain(rows, {.threads = 1, .cancellation = cancellation_})) {
-        if (std::chrono::steady_clock::now() > idle_until) {
+        const bool takes_turns = budget_ != nullptr && budget_->IsShort();  // other graphs are built first
+        if (!takes_turns && std::chrono::steady_clock::now() > idle_until) {
           return ResourceExhausted("no memory for the graph of a compacted segment");
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -193,6 +195,7 @@ class Rewriter {
   CompactionMetrics& metrics_;
   std::vector<std::vector<RowRun>> runs_;
   std::shared_ptr<Segment> merged_;
+  const MemoryBudget* budget_ = nullptr;
   Batches taken_;
   int64_t taken_rows_ = 0;
 };

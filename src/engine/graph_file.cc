@@ -67,11 +67,21 @@ Result<SegmentGraph::Sealed> OpenGraph(const DataFolder& folder, const storage::
   SegmentGraph::Sealed graph;
   if (index::ImageKindOf(image) == index::ImageKind::kLean) {
     LB_ASSIGN(std::shared_ptr<const index::LeanGraph> lean, index::LeanGraph::Open(std::move(image), std::move(rows)));
-    graph = {.index = lean, .kind = GraphKind::kLean, .step_bytes = lean->step_bytes(), .rows = lean->rows_end()};
+    graph = {.index = lean,
+             .kind = GraphKind::kLean,
+             .step_bytes = lean->step_bytes(),
+             .rows = lean->rows_end(),
+             .size_bytes = lean->size_bytes(),
+             .is_mapped = true};
   } else {
     LB_ASSIGN(std::shared_ptr<const index::SealedGraph> fast,
               index::SealedGraph::Open(std::move(image), std::move(rows)));
-    graph = {.index = fast, .kind = GraphKind::kSealed, .step_bytes = fast->step_bytes(), .rows = fast->rows_end()};
+    graph = {.index = fast,
+             .kind = GraphKind::kSealed,
+             .step_bytes = fast->step_bytes(),
+             .rows = fast->rows_end(),
+             .size_bytes = fast->size_bytes(),
+             .is_mapped = true};
   }
   return graph;
 }

@@ -155,6 +155,9 @@ bool Indexer::LinkSome(size_t threads) {
     }
     for (const SegmentView& segment : view->segments) {
       const index::VectorRows* vectors = segment.segment->searchable() ? &segment.segment->vectors() : nullptr;
+      if (segment.segment->ShedsMemory()) {
+        continue;  // it would be given back at once
+      }
       worked = segment.segment->filters().BuildSome(*view->schema, segment.chunks, vectors, &cancellation_) || worked;
     }
   }

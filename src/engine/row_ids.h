@@ -38,6 +38,13 @@ class RowIds {
     }
   }
 
+  // About: text beyond what a string holds itself is not looked at.
+  size_t size_bytes() const {
+    constexpr size_t kPlaceBytes = 8;  // what the map adds to each
+    return numbers_.bucket_count() * (sizeof(uint64_t) * 2 + kPlaceBytes) +
+           texts_.bucket_count() * (sizeof(std::string) + sizeof(uint64_t) + kPlaceBytes);
+  }
+
   // Does so if the id is still that row's.
   void Forget(const RowKey& key, uint64_t ordinal) {
     if (Find(key) != ordinal) {

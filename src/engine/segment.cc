@@ -1,6 +1,7 @@
 #include "engine/segment.h"
 
 #include <arrow/api.h>
+#include <arrow/util/byte_size.h>
 
 #include <algorithm>
 
@@ -33,7 +34,27 @@ std::shared_ptr<arrow::Array> VectorColumn(const CollectionSchema& schema,
   return std::make_shared<arrow::FixedSizeListArray>(type, count, arrow::MakeArray(elements));
 }
 
+// Of the columns beside the vectors, as far as Arrow can tell.
+uint64_t OtherColumnsBytes(const CollectionSchema& schema, const arrow::RecordBatch& rows) {
+  uint64_t size_bytes = 0;
+  for (int i = 0; i < rows.num_columns(); ++i) {
+    if (i != schema.vector_column) {
+      size_bytes += static_cast<uint64_t>(arrow::util::ReferencedBufferSize(*rows.column(i)).ValueOr(0));
+    }
+  }
+  return size_bytes;
+}
+
 }  // namespace
+
+uint32_t SegmentRowsMax(const CollectionSchema& schema, const SegmentOptions& options) {
+  if (options.budget == nullptr || schema.vector_column < 0) {
+    return options.rows_max;
+  }
+  const uint64_t row_bytes = schema.dimension * ElementSizeBytes(schema.element);
+  return options.budget->SegmentRowsMax(
+      row_bytes + ActiveGraphRowBytes(schema.dimension) + LeanGraphRowBytes(schema.dimension), options.rows_max);
+}
 
 Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema, const SegmentOptions& options,
                                                  SegmentIdentity identity) {
@@ -72,7 +93,7 @@ std::optional<uint32_t> Segment::RowOf(uint64_t ordinal) const {
   return offset < rows_max_ ? std::optional(static_cast<uint32_t>(offset)) : std::nullopt;
 }
 
-Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns) {
+Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns, Placed placed) {
   const auto count = static_cast<uint32_t>(columns.num_rows());
   std::vector<std::shared_ptr<arrow::Array>> arrays(schema.columns->num_fields());
   std::shared_ptr<arrow::Schema> types = schema.columns;
@@ -90,7 +111,11 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
   if (vectors_ != nullptr) {
     vectors_->AdoptRows(rows_, rows_ + count);
   }
-  LB_TRY(AppendChunk(schema, {rows_, arrow::RecordBatch::Make(types, count, std::move(arrays))}));
+  auto chunk = arrow::RecordBatch::Make(types, count, std::move(arrays));
+  if (placed == Placed::kInMemory) {
+    memory_bytes_ += OtherColumnsBytes(schema, *chunk) + (vectors_ == nullptr ? 0 : count * vectors_->row_bytes());
+  }
+  LB_TRY(AppendChunk(schema, {rows_, std::move(chunk)}));
   rows_ += count;
   small_chunks_at_end_ = 0;  // what was loaded is not joined again
   return {};
@@ -105,6 +130,7 @@ Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arr
     LB_ASSIGN_ARROW(chunk, rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column),
                                            VectorColumn(schema, vectors_, rows_, count)));
   }
+  memory_bytes_ += OtherColumnsBytes(schema, *chunk) + (vectors_ == nullptr ? 0 : count * vectors_->row_bytes());
   LB_TRY(AppendChunk(schema, {rows_, std::move(chunk)}));
   rows_ += count;
   small_chunks_at_end_ = count < kSmallChunkRows ? small_chunks_at_end_ + 1 : 0;

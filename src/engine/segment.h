@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "engine/chunk_list.h"
 #include "engine/expiry_times.h"
+#include "engine/memory_budget.h"
 #include "engine/row_ordinals.h"
 #include "engine/segment_filters.h"
 #include "engine/segment_graph.h"
@@ -25,7 +26,11 @@ struct SegmentOptions {
   const kernels::Kernels* kernels = nullptr;
   filter::AdaptiveFilterIndex::Options filters = {};
   Clock* clock = &RealClock();  // by which rows expire
+  MemoryBudget* budget = nullptr;  // null: no bound
 };
+
+// The most rows of a segment of such a collection: rows_max, or fewer where the budget is small.
+uint32_t SegmentRowsMax(const CollectionSchema& schema, const SegmentOptions& options);
 
 // Which of its shard's segments one is.
 struct SegmentIdentity {
@@ -50,9 +55,11 @@ class Segment {
   // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names
   // them.
   Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows);
+  // Where rows are: in memory, or mapped from files, vectors and columns, so that the kernel can drop them.
+  enum class Placed { kInMemory, kMapped };
   // Appends rows whose vectors stand in their place already (mutable_vectors); `columns`: the other ones, by name, of
   // the schema's types or narrower ones.
-  Status AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns);
+  Status AppendPlaced(const CollectionSchema& schema, const arrow::RecordBatch& columns, Placed placed);
   index::VectorRows& mutable_vectors() { return *vectors_; }
   uint32_t rows() const { return rows_; }
   uint64_t end_ordinal() const { return is_closed_ ? end_ordinal_ : first_ordinal_ + rows_; }
@@ -88,6 +95,11 @@ class Segment {
   SegmentGraph& graph() { return *graph_; }
   const SegmentGraph& graph() const { return *graph_; }
   SegmentFilters& filters() { return filters_; }
+  const SegmentFilters& filters() const { return filters_; }
+  // Whether what is derived is being given back rather than made.
+  bool ShedsMemory() const { return budget_ != nullptr && budget_->pressure() != MemoryPressure::kNone; }
+  // Of rows and columns, that the kernel cannot drop.
+  uint64_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
   // Every row below is linked into the graph; those from here on are the tail that searches scan exactly.
   uint32_t indexed_rows() const { return graph_ == nullptr ? 0 : graph_->indexed_rows(); }
 
@@ -96,6 +108,7 @@ class Segment {
       : number_(identity.number),
         first_ordinal_(identity.first_ordinal),
         rows_max_(options.rows_max),
+        budget_(options.budget),
         deleted_at_(options.rows_max),
         filters_(options.filters) {}
   Status AppendChunk(const CollectionSchema& schema, Chunk chunk);
@@ -105,6 +118,7 @@ class Segment {
   const uint64_t number_;
   const uint64_t first_ordinal_;
   const uint32_t rows_max_;
+  const MemoryBudget* const budget_;
   bool is_closed_ = false;
   uint64_t end_ordinal_ = 0;                     // of a closed one
   std::shared_ptr<const RowOrdinals> ordinals_;  // null: no holes
@@ -114,6 +128,8 @@ class Segment {
   std::unique_ptr<ExpiryTimes> expiry_;  // null while the collection has no expiry column
   SegmentFilters filters_;               // has a lock of its own
   std::unique_ptr<SegmentGraph> graph_;  // likewise; null without vectors, and for bit metrics
+
+  std::atomic<uint64_t> memory_bytes_{0};  // the writer's
 
   // Writer only.
   uint32_t rows_ = 0;

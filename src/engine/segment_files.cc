@@ -80,20 +80,6 @@ Status MapVectors(const DataFolder& folder, const storage::PartEntry& part, Segm
   return {};
 }
 
-// Leaves the segment as it was unless all is there.
-Status MapPart(const DataFolder& folder, const storage::PartEntry& part, const CollectionSchema& schema,
-               Segment& segment) {
-  LB_ASSIGN(const Batches batches,
-            storage::MapColumnsFile(folder.fs, folder.PathOf(part.columns.file), part.columns.digest, part.rows));
-  if (segment.searchable()) {
-    LB_TRY(MapVectors(folder, part, segment));
-  }
-  for (const auto& batch : batches) {
-    LB_TRY(segment.AppendPlaced(schema, *batch));
-  }
-  return {};
-}
-
 Status CheckParquetIsThere(const DataFolder& folder, const storage::PartEntry& part) {
   const std::string path = folder.PathOf(part.parquet.file);
   LB_ASSIGN(const std::unique_ptr<File> file, folder.fs.Open(path, OpenMode::kRead));
@@ -113,6 +99,19 @@ MappedContent VectorsContent(const index::VectorRows& vectors, uint64_t rows) {
       .kind = MappedKind::kVectors,
       .rows = rows,
       .shape = {static_cast<uint32_t>(vectors.type()), vectors.dimension(), static_cast<uint32_t>(vectors.metric())}};
+}
+
+Status MapPart(const DataFolder& folder, const storage::PartEntry& part, const CollectionSchema& schema,
+               Segment* segment) {
+  LB_ASSIGN(const Batches batches,
+            storage::MapColumnsFile(folder.fs, folder.PathOf(part.columns.file), part.columns.digest, part.rows));
+  if (segment->searchable()) {
+    LB_TRY(MapVectors(folder, part, *segment));
+  }
+  for (const auto& batch : batches) {
+    LB_TRY(segment->AppendPlaced(schema, *batch, Segment::Placed::kMapped));
+  }
+  return {};
 }
 
 Result<storage::PartEntry> WritePart(const DataFolder& folder, const std::string& stem, const CollectionSchema& schema,
@@ -136,7 +135,7 @@ Result<storage::PartEntry> WritePart(const DataFolder& folder, const std::string
 Status LoadPart(const DataFolder& folder, const storage::PartEntry& part, const CollectionSchema& schema,
                 Segment* segment, Status* why) {
   LB_TRY(CheckParquetIsThere(folder, part));
-  const Status mapped = MapPart(folder, part, schema, *segment);
+  const Status mapped = MapPart(folder, part, schema, segment);
   if (mapped.ok() || mapped.code() == StatusCode::kFailedPrecondition) {
     return mapped;
   }

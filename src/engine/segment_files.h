@@ -27,6 +27,11 @@ struct DataFolder {
 Result<storage::PartEntry> WritePart(const DataFolder& folder, const std::string& stem, const CollectionSchema& schema,
                                      const SegmentView& segment, uint32_t begin, uint32_t end);
 
+// Appends a part's rows to a segment, mapped where they lie in their files; an error, and the segment as it was, if
+// they are not there as they were written.
+Status MapPart(const DataFolder& folder, const storage::PartEntry& part, const CollectionSchema& schema,
+               Segment* segment);
+
 // Appends a part's rows to a segment that has room for them, mapped where they lie in their files. If those are
 // damaged or missing the rows are read from the Parquet file, and `why` says so. DATA_LOSS, naming the file, if that is
 // no use either, or missing.

@@ -52,6 +52,14 @@ size_t SegmentFilters::size_bytes() const {
   return size_bytes;
 }
 
+void SegmentFilters::Clear() {
+  index_.Clear();
+  selections_.Clear();
+  std::lock_guard lock(mu_);
+  projections_.clear();
+  projections_wanted_.clear();
+}
+
 bool SegmentFilters::BuildSome(const CollectionSchema& schema, const Chunks& chunks, const index::VectorRows* vectors,
                                const Cancellation* cancellation) {
   return BuildColumn(schema, chunks) ||

@@ -41,6 +41,8 @@ class SegmentFilters {
 
   // Bytes of all indexes, projections and cached selections.
   size_t size_bytes() const;
+  // Gives all of it up, where memory is short: what is asked for again is built again.
+  void Clear();
 
  private:
   struct Projected {

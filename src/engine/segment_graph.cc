@@ -46,10 +46,18 @@ bool SegmentGraph::CreateActiveLocked(uint32_t published) {
   if (active_ != nullptr || failed_ || !IsWantedFor(published)) {
     return active_ != nullptr;
   }
+  if (options_.budget != nullptr) {
+    const uint64_t row_bytes = ActiveGraphRowBytes(rows_->dimension()) + LeanGraphRowBytes(rows_->dimension());
+    active_memory_ = options_.budget->ReserveGraph(row_bytes * std::min(rows_->capacity(), end_));
+    if (active_memory_ == nullptr) {
+      return false;  // asked again soon
+    }
+  }
   auto graph = index::ActiveGraph::Create(rows_, published, options_.active);
   if (!graph.ok()) {
     // The rows stay in the tail, which searches scan: slower, and not wrong.
     failed_ = true;
+    active_memory_ = nullptr;
     if (options_.metrics != nullptr) {
       Counter(options_.metrics->failures).Add();
     }
@@ -98,6 +106,31 @@ SegmentGraph::Sealed SegmentGraph::sealed() const {
   return sealed_;
 }
 
+SegmentGraph::Memory SegmentGraph::memory() const {
+  const std::lock_guard lock(mu_);
+  const uint64_t linked = active_ == nullptr ? 0 : active_->rows_end();
+  return {linked * ActiveGraphRowBytes(rows_->dimension()), sealed_.is_mapped ? 0 : sealed_.size_bytes};
+}
+
+void SegmentGraph::EndAt(uint32_t rows) {
+  const std::lock_guard lock(mu_);
+  end_ = rows;
+}
+
+bool SegmentGraph::IsBeingLinked(uint32_t rows) const {
+  const std::lock_guard lock(mu_);
+  return (active_ != nullptr || awaiting_) && (sealed_.index == nullptr || sealed_.rows != rows);
+}
+
+void SegmentGraph::LearnFrom(const SegmentGraph& other) {
+  const std::scoped_lock lock(mu_, other.mu_);
+  if (other.recall_sealed_ && other.recall_rows_ == sealed_.rows) {
+    recall_ = other.recall_;
+    recall_sealed_ = true;
+    recall_rows_ = other.recall_rows_;
+  }
+}
+
 void SegmentGraph::AwaitSealed() {
   const std::lock_guard lock(mu_);
   awaiting_ = true;
@@ -139,11 +172,13 @@ SegmentGraph::Due SegmentGraph::FindDueLocked(uint32_t published) {
   if (IsShare(dead - std::min(dead, dead_unlinked_), kDeadSharePercent, indexed)) {
     return Due::kUnlink;
   }
-  if (indexed == rows_->capacity()) {
+  if (IsCompleteLocked(indexed)) {
     return Due::kSeal;
   }
   const uint32_t changed = indexed - sealed_.rows + dead - std::min(dead, sealed_.dead);
-  const bool at_rest = now - last_linked_ >= options_.rest && indexed >= options_.seal_rows_min;
+  const bool is_short = options_.budget != nullptr && options_.budget->IsShort();  // others wait for its memory
+  const bool at_rest =
+      now - last_linked_ >= options_.rest && indexed >= (is_short ? options_.first_rows : options_.seal_rows_min);
   return at_rest && IsShare(changed, kResealSharePercent, std::max(1u, sealed_.rows)) ? Due::kSeal : Due::kNothing;
 }
 
@@ -173,20 +208,31 @@ void SegmentGraph::Unlink(index::ActiveGraph& graph, const MaintainOptions& main
   dead_unlinked_ = count;
 }
 
+// As was asked for, or because a fast one, up to 1.7 times the rows as float32, would bring the store under pressure.
+bool SegmentGraph::MakesLean(uint32_t rows) const {
+  if (options_.memory == IndexMemory::kLean || options_.budget == nullptr) {
+    return options_.memory == IndexMemory::kLean;
+  }
+  const uint64_t float_bytes = uint64_t{rows} * rows_->dimension() * sizeof(float);
+  return !options_.budget->HasRoomFor(float_bytes / 10 * 17);
+}
+
 Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph& graph, uint32_t rows,
                                                        const MaintainOptions& maintain) const {
   const index::RowFilter living = Living(rows);
   const index::SealOptions options{
       .threads = maintain.threads, .living = &living, .cancellation = maintain.cancellation};
   Sealed sealed{.rows = rows, .dead = CountDead(rows)};
-  if (options_.memory == IndexMemory::kLean || !index::SealedGraph::Suits(graph)) {
+  if (MakesLean(rows) || !index::SealedGraph::Suits(graph)) {
     LB_ASSIGN(std::shared_ptr<const index::LeanGraph> lean, index::LeanGraph::Build(graph, options));
     sealed.step_bytes = lean->step_bytes();
+    sealed.size_bytes = lean->size_bytes();
     sealed.index = std::move(lean);
     sealed.kind = GraphKind::kLean;
   } else {
     LB_ASSIGN(std::shared_ptr<const index::SealedGraph> fast, index::SealedGraph::Build(graph, options));
     sealed.step_bytes = fast->step_bytes();
+    sealed.size_bytes = fast->size_bytes();
     sealed.index = std::move(fast);
     sealed.kind = GraphKind::kSealed;
   }
@@ -212,8 +258,9 @@ void SegmentGraph::Seal(index::ActiveGraph& graph, uint32_t rows, const Maintain
   }
   sealed_ = *std::move(sealed);
   next_calibration_ = {};
-  if (rows == rows_->capacity()) {
+  if (IsCompleteLocked(rows)) {
     active_ = nullptr;
+    active_memory_ = nullptr;
   }
   if (options_.metrics != nullptr) {
     Counter(options_.metrics->seals).Add();

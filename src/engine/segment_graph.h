@@ -12,8 +12,10 @@
 #include "base/cancellation.h"
 #include "base/metrics.h"
 #include "base/status.h"
+#include "engine/memory_budget.h"
 #include "engine/query_sample.h"
 #include "index/active_graph.h"
+#include "index/final_links.h"
 #include "index/recall_model.h"
 #include "index/sealed_graph.h"
 #include "index/vector_rows.h"
@@ -44,7 +46,17 @@ struct SegmentGraphOptions {
   std::chrono::milliseconds rest{3000};  // nothing linked for so long
   std::chrono::milliseconds look_period{1000};  // between looks for dead rows
   const GraphMetrics* metrics = nullptr;
+  MemoryBudget* budget = nullptr;  // null: no bound
 };
+
+// What a row costs in the graphs of its segment, about: while it is linked, beside that while the graph is made lean.
+inline constexpr uint64_t ActiveGraphRowBytes(uint64_t dimension) {
+  return index::CodeArray::RowBytes(dimension) + index::SlackLinks::kSlots * (sizeof(uint32_t) + sizeof(float)) +
+         sizeof(uint32_t);
+}
+inline constexpr uint64_t LeanGraphRowBytes(uint64_t dimension) {
+  return index::CodeArray::RowBytes(dimension) + 2 * index::FinalLinks::kDegree * sizeof(uint32_t);
+}
 
 struct MaintainOptions {
   size_t threads = 1;  // to seal with
@@ -104,8 +116,16 @@ class SegmentGraph {
     size_t step_bytes = 0;
     uint32_t rows = 0;
     uint32_t dead = 0;  // of them, left out
+    size_t size_bytes = 0;
+    bool is_mapped = false;  // from a file: its memory is the kernel's to take
   };
   Sealed sealed() const;
+  // Bytes that it holds and the kernel cannot drop.
+  struct Memory {
+    uint64_t active = 0;
+    uint64_t sealed = 0;
+  };
+  Memory memory() const;
   // Start-up, before any row is linked: a sealed graph of this segment lies in a file. Nothing is linked until it was
   // adopted or turned out to be of no use.
   void AwaitSealed();
@@ -113,6 +133,12 @@ class SegmentGraph {
   // searches should scan, the segment is linked again behind it.
   void AdoptSealed(Sealed sealed, uint32_t rows);
   void GiveUpSealed();
+  // This graph will be of the same rows as the other: what that has learned of its recall.
+  void LearnFrom(const SegmentGraph& other);
+  // The segment takes no more rows than these, though it has room: it is sealed as soon as they are linked.
+  void EndAt(uint32_t rows);
+  // Some rows are linked, and not all are in a sealed graph.
+  bool IsBeingLinked(uint32_t rows) const;
 
   // Does one of: free the links of the dead and repair, seal, learn what a recall takes, compare a client's query with
   // a scan. False if nothing is due. What is cancelled leaves the segment as it was, and is due again.
@@ -129,6 +155,8 @@ class SegmentGraph {
     return {.end = rows, .deleted_at = deleted_at_, .version = UINT64_MAX};
   }
   bool CreateActiveLocked(uint32_t published);
+  bool IsCompleteLocked(uint32_t rows) const { return rows == rows_->capacity() || rows == end_; }
+  bool MakesLean(uint32_t rows) const;
   uint32_t CountDead(uint32_t rows) const;
   Due FindDueLocked(uint32_t published);
   void Unlink(index::ActiveGraph& graph, const MaintainOptions& maintain);
@@ -153,6 +181,8 @@ class SegmentGraph {
   std::shared_ptr<index::ActiveGraph> active_;        // guarded by mu_
   Sealed sealed_;                                     // guarded by mu_
   uint32_t dead_unlinked_ = 0;                        // guarded by mu_
+  std::shared_ptr<void> active_memory_;               // guarded by mu_: reserved while active_ is there
+  uint32_t end_ = UINT32_MAX;                         // guarded by mu_: of a segment that ended early
   uint32_t next_claim_ = 0;                           // guarded by mu_
   std::set<uint32_t> claims_in_flight_;               // guarded by mu_: first rows
   bool awaiting_ = false;                             // guarded by mu_: a sealed graph, from a file

@@ -47,6 +47,11 @@ void SelectionCache::Keep(const std::string& key, std::shared_ptr<const Selectio
   }
 }
 
+void SelectionCache::Clear() {
+  const std::lock_guard lock(mu_);
+  kept_.clear();
+}
+
 size_t SelectionCache::size_bytes() const {
   const std::lock_guard lock(mu_);
   size_t size_bytes = 0;

@@ -31,6 +31,7 @@ class SelectionCache {
   std::shared_ptr<const Selection> Find(const std::string& key, uint32_t rows);
   void Keep(const std::string& key, std::shared_ptr<const Selection> selection);
   size_t size_bytes() const;
+  void Clear();
 
   // Equal for equal predicates on one version of the schema: all of it, values included, in an order that cannot be
   // read two ways. A column that widens may answer otherwise: 0.1 as float32 is no float64 0.1.

@@ -142,7 +142,10 @@ uint64_t Shard::TakeOverLocked(const Segment& old, Segment* merged) {
         place = kept ? kept->Find(ordinal - merged->first_ordinal()) : merged->RowOf(ordinal);
       }
       if (place) {
-        merged->MarkDeleted(*place, old.deleted_at()[row].load(std::memory_order_relaxed));
+        // Memory that nobody writes to costs none.
+        if (const uint64_t died = old.deleted_at()[row].load(std::memory_order_relaxed); died != 0) {
+          merged->MarkDeleted(*place, died);
+        }
         continue;
       }
       ++dropped;
@@ -154,12 +157,27 @@ uint64_t Shard::TakeOverLocked(const Segment& old, Segment* merged) {
   return dropped;
 }
 
+// Where memory is short a segment goes to files as soon as it is worth a graph of its own.
+bool Shard::ShouldEndEarly(Segment& last) const {
+  const MemoryBudget* budget = options_.budget;
+  if (budget == nullptr || budget->pressure() == MemoryPressure::kNone ||
+      last.memory_bytes() < budget->EarlyCloseBytes()) {
+    return false;
+  }
+  if (last.has_graph()) {
+    last.graph().EndAt(last.rows());
+  }
+  return true;
+}
+
 // Fills the last segment, then opens the next.
 Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows) {
   int64_t done = 0;
   while (done < rows->num_rows()) {
-    if (segments_.empty() || segments_.back()->room() == 0) {
-      LB_ASSIGN(auto segment, Segment::Create(*schema_, options_, {next_segment_, end_ordinal_}));
+    if (segments_.empty() || segments_.back()->room() == 0 || ShouldEndEarly(*segments_.back())) {
+      SegmentOptions options = options_;
+      options.rows_max = SegmentRowsMax(*schema_, options_);
+      LB_ASSIGN(auto segment, Segment::Create(*schema_, options, {next_segment_, end_ordinal_}));
       ++next_segment_;
       segments_.push_back(std::move(segment));
     }
@@ -241,6 +259,11 @@ std::shared_ptr<const View> Shard::PinNow() const {
   auto as_of_now = std::make_shared<View>(*view);
   as_of_now->now_ns = now_ns;
   return as_of_now;
+}
+
+size_t Shard::ids_size_bytes() const {
+  std::shared_lock lock(ids_mu_);
+  return ids_.size_bytes();
 }
 
 Shard::Located Shard::Locate(const RowKey& key) const {

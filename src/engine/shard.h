@@ -71,9 +71,12 @@ class Shard {
     std::vector<uint64_t> ordinals;  // of the live rows among the keys, ascending
   };
   LocatedAll LocateAll(const std::vector<RowKey>& keys) const;
+  // Memory that finds rows by their ids, about.
+  size_t ids_size_bytes() const;
 
  private:
   Status Append(const std::shared_ptr<arrow::RecordBatch>& rows);
+  bool ShouldEndEarly(Segment& last) const;
   void SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint64_t version);
   void LoadIds(const Segment& segment);
   uint64_t TakeOverLocked(const Segment& old, Segment* merged);

@@ -52,9 +52,11 @@ Status UnknownDataset(const std::string& name) { return NotFound("dataset " + na
 
 Store::Store(StoreEnvironment environment, StoreOptions options)
     : environment_(environment),
+      budget_(options.memory.budget, environment.clock),
       options_([&] {
         options.segment.graph.metrics = &graph_metrics_;
         options.segment.clock = &environment_.clock;
+        options.segment.budget = options.segment.graph.budget = budget_.bounded() ? &budget_ : nullptr;
         return std::move(options);
       }()),
       checkpoints_(environment.fs, options_.data_dir) {
@@ -101,6 +103,8 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
                             {0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1});
   graph_metrics_.failures =
       metrics.MakeCounter("longbow_graph_failures_total", "Graphs there was no memory for: their rows are scanned");
+  segments_moved_ = metrics.MakeCounter("longbow_segments_moved_to_files_total",
+                                        "Segments whose rows were mapped from files because memory was short");
   collections_gauge_ = metrics.MakeGauge("longbow_store_active_datasets", "Datasets");
   rows_gauge_ = metrics.MakeGauge("longbow_vector_index_size", "Live rows of all datasets");
   tail_gauge_ =
@@ -110,6 +114,7 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
   log_size_gauge_ = metrics.MakeGauge("longbow_wal_size_bytes", "Size of the write-ahead log on disk");
   read_only_gauge_ =
       metrics.MakeGauge("longbow_read_only", "1 after a failed write to the log, until the disk takes writes again");
+  memory_ = std::make_unique<MemoryKeeper>(options_.memory, budget_, metrics);
 }
 
 Result<std::unique_ptr<Store>> Store::Open(StoreEnvironment environment, StoreOptions options) {
@@ -142,6 +147,7 @@ Status Store::OpenFolder() {
   applier_ = std::make_unique<Applier>(std::move(state));
   indexer_ = std::make_unique<Indexer>(options_.index_threads, [this] { return List(); });
   indexer_->Wake();
+  memory_->Start([this] { return List(); });
   const uint64_t replayed = replayed_;
   StartFileCheck();
   maintenance_ = std::thread([this] { RunMaintenance(); });
@@ -176,6 +182,7 @@ void Store::Stop() {
   }
   maintenance_wake_.notify_all();
   compaction_cancelled_.Cancel();
+  memory_->Stop();
   if (compaction_.joinable()) {
     compaction_.join();
   }
@@ -306,6 +313,8 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
   LB_TRY(CheckName("dataset", name));
   LB_TRY(WriteHealth());
   bool validated = false;
+  bool admitted = false;
+  const auto grant = std::make_shared<MemoryBudget::Grant>();
   while (true) {
     std::shared_ptr<Collection> collection;
     if (Result<std::shared_ptr<Collection>> found = Find(name); found.ok()) {
@@ -323,6 +332,11 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
       LB_TRY(schema.status());
       LB_TRY(ValidateRows(*schema, *batch.rows));
       validated = true;
+    }
+    if (!admitted) {
+      // Twice: as it came, and in its place; what came is gone when it was applied.
+      LB_ASSIGN(*grant, budget_.Admit(2 * TotalSize(batch.encoded), cancellation));
+      admitted = true;
     }
     if (collection == nullptr) {
       LB_ASSIGN(collection, FindOrCreate(name, batch.rows->schema()));
@@ -344,7 +358,8 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
     const auto rows = static_cast<uint64_t>(batch.rows->num_rows());
     collection->rows_in_flight.fetch_add(rows, std::memory_order_relaxed);
     Propose(std::move(record), {.rows = std::move(batch.rows), .collection = nullptr}, collection,
-            [this, rows, collection, done = std::move(done)](Status status) {
+            [this, rows, grant, collection, done = std::move(done)](Status status) {
+              grant->Release();
               collection->rows_in_flight.fetch_sub(rows, std::memory_order_relaxed);
               if (status.ok()) {
                 rows_put_.Add(static_cast<double>(rows));
@@ -483,6 +498,7 @@ void Store::UpdateGauges() {
   filters_size_gauge_.Set(static_cast<double>(filters_size_bytes));
   log_size_gauge_.Set(static_cast<double>(log_->size_bytes()));
   read_only_gauge_.Set(WriteHealth().ok() ? 0 : 1);
+  memory_->UpdateGauges(all);
 }
 
 }  // namespace longbow::engine

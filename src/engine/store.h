@@ -29,6 +29,8 @@
 #include "engine/compaction.h"
 #include "engine/file_check.h"
 #include "engine/indexer.h"
+#include "engine/memory_budget.h"
+#include "engine/memory_keeper.h"
 #include "engine/search.h"
 #include "model/row_batch.h"
 #include "storage/data_dir.h"
@@ -55,6 +57,7 @@ struct StoreOptions {
   bool compact = true;  // behind the clients' backs
   CompactionOptions compaction = {};
   std::chrono::milliseconds compaction_period{2000};  // between looks for something to compact
+  MemoryOptions memory = {};
 };
 
 // What a store needs of the outside; all must outlive it.
@@ -148,15 +151,24 @@ class Store {
   void RunMaintenance();
   void RunCompactions();
   Result<bool> CompactOne(Collection& collection);
+  std::optional<CompactionPlan> ClaimCompaction(Collection& collection, std::shared_ptr<const View>* view);
+  bool HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema& schema) const;
+  // store_files.cc
+  bool MemoryIsWanted() const;
+  uint64_t RowsInMemoryBytes() const;
+  size_t MoveToFiles();
+  bool MoveToFiles(Collection& collection, const SegmentView& segment, const storage::SegmentEntry& entry);
   void WatchLog(std::chrono::steady_clock::time_point now);
   void ForgetRefusedSchemas();
 
   const StoreEnvironment environment_;
+  MemoryBudget budget_;  // segments point to it
   const StoreOptions options_;
   std::unique_ptr<storage::DataDir> data_dir_;
   std::unique_ptr<storage::Log> log_;
   std::unique_ptr<Applier> applier_;
   std::unique_ptr<Indexer> indexer_;
+  std::unique_ptr<MemoryKeeper> memory_;
 
   mutable std::shared_mutex catalog_mu_;
   std::map<std::string, std::shared_ptr<Collection>> collections_;  // guarded by catalog_mu_
@@ -178,6 +190,8 @@ class Store {
   std::thread compaction_;
   std::mutex expiry_mu_;      // one sweep at a time; taken before all others but compaction_mu_
   std::mutex compaction_mu_;  // one compaction at a time; taken before all others
+  std::mutex replacing_mu_;                 // who takes segments out of shards; taken before checkpoint_mu_
+  std::vector<const Segment*> compacting_;  // guarded by replacing_mu_
   Cancellation compaction_cancelled_;
   std::atomic<bool> all_rows_are_there_{false};
   std::atomic<bool> files_checked_{false};
@@ -197,6 +211,7 @@ class Store {
   FileCheckMetrics file_check_metrics_;
   CompactionMetrics compaction_metrics_;
   GraphMetrics graph_metrics_;  // segments point to it
+  Counter segments_moved_;
   Gauge collections_gauge_;
   Gauge rows_gauge_;
   Gauge tail_gauge_;

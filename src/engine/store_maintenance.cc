@@ -140,7 +140,8 @@ void Store::RunMaintenance() {
       std::lock_guard checkpoint_lock(checkpoint_mu_);
       return options_.tidy_files && (checkpoints_.HasNews() || replayed_ > 0);
     }();
-    const bool due = timed || has_news || log_->size_bytes() >= options_.checkpoint_log_size_bytes;
+    const bool frees_rows = MemoryIsWanted() && RowsInMemoryBytes() >= budget_.size_bytes() / 32;
+    const bool due = timed || has_news || frees_rows || log_->size_bytes() >= options_.checkpoint_log_size_bytes;
     if (due) {
       if (const Status written = Checkpoint(); !written.ok()) {
         status = written;
@@ -148,6 +149,9 @@ void Store::RunMaintenance() {
         replayed_ = 0;
         next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
       }
+    }
+    if (status.ok() && MemoryIsWanted()) {
+      MoveToFiles();
     }
     lock.lock();
     not_before = status.ok() ? environment_.clock.SteadyNow() : environment_.clock.SteadyNow() + kRetry;
@@ -196,14 +200,36 @@ Status Store::Compact(size_t* compacted) {
   return written;
 }
 
+// What is due in a collection, if there is memory for it; its segments then stay where they are until released.
+std::optional<CompactionPlan> Store::ClaimCompaction(Collection& collection, std::shared_ptr<const View>* view) {
+  const std::lock_guard lock(replacing_mu_);
+  *view = collection.shard.Pin();
+  SegmentOptions options = options_.segment;
+  options.rows_max = SegmentRowsMax(*(*view)->schema, options);
+  std::optional<CompactionPlan> plan = PlanCompaction(**view, options, options_.compaction);
+  if (!plan || !HasRoomToCompact(*plan, *(*view)->schema)) {
+    return std::nullopt;
+  }
+  for (size_t i = plan->begin; i < plan->end; ++i) {
+    compacting_.push_back((*view)->segments[i].segment.get());
+  }
+  return plan;
+}
+
+bool Store::HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema& schema) const {
+  const uint64_t row_bytes = uint64_t{schema.dimension} * ElementSizeBytes(schema.element) +
+                             ActiveGraphRowBytes(schema.dimension) + LeanGraphRowBytes(schema.dimension);
+  return plan.live_rows == 0 || budget_.HasRoomFor(plan.live_rows * row_bytes);
+}
+
 // False if nothing was due.
 Result<bool> Store::CompactOne(Collection& collection) {
   std::shared_ptr<const View> view = collection.shard.Pin();
   const std::pair state(view->version, view->next_segment);
-  if (collection.nothing_to_compact_at == state) {
+  if (collection.nothing_to_compact_at == state && !budget_.bounded()) {
     return false;  // to look is to count the dead of all segments
   }
-  const std::optional<CompactionPlan> plan = PlanCompaction(*view, options_.segment, options_.compaction);
+  const std::optional<CompactionPlan> plan = ClaimCompaction(collection, &view);
   if (!plan) {
     collection.nothing_to_compact_at = state;
     return false;
@@ -216,6 +242,8 @@ Result<bool> Store::CompactOne(Collection& collection) {
   if (merged.status().code() == StatusCode::kCancelled) {
     compaction_metrics_.cancelled.Add();
   }
+  const std::lock_guard lock(replacing_mu_);
+  compacting_.clear();
   LB_TRY(merged.status());
   std::vector<std::shared_ptr<Segment>> old;
   uint64_t rows = 0;

@@ -47,6 +47,12 @@ size_t FilterIndex::size_bytes() const {
 AdaptiveFilterIndex::AdaptiveFilterIndex(Options options)
     : options_(options), current_(std::make_shared<const FilterIndex>()) {}
 
+void AdaptiveFilterIndex::Clear() {
+  const std::lock_guard lock(mu_);
+  uses_.clear();
+  current_ = std::make_shared<const FilterIndex>();
+}
+
 std::shared_ptr<const FilterIndex> AdaptiveFilterIndex::current() const {
   std::lock_guard lock(mu_);
   return current_;

@@ -47,6 +47,8 @@ class AdaptiveFilterIndex {
   explicit AdaptiveFilterIndex(Options options);
 
   std::shared_ptr<const FilterIndex> current() const;
+  // Gives all of them up: built again once they are asked for.
+  void Clear();
   // Counts the columns and operators of a request.
   void NoteUse(const BoundPredicate& predicate);
 

@@ -13,6 +13,11 @@ namespace {
 constexpr size_t kPoolQueueMax = 100'000;
 constexpr std::chrono::milliseconds kOperatorGrace{500};
 
+// `most`, or less where that part of the budget is less.
+uint64_t WithinBudget(const ServeOptions& options, uint64_t parts, uint64_t most) {
+  return options.max_memory_bytes == 0 ? most : std::min(most, options.max_memory_bytes / parts);
+}
+
 net::ServerOptions FlightServerOptions(const ServeOptions& options, const std::string& listen) {
   net::ServerOptions server;
   server.listen = listen;
@@ -24,6 +29,7 @@ net::ServerOptions FlightServerOptions(const ServeOptions& options, const std::s
   server.connection_window_bytes = options.grpc_initial_conn_window_size_bytes;
   server.streams_max = options.grpc_max_concurrent_streams;
   server.message_max_bytes = options.grpc_max_recv_msg_size_bytes;
+  server.bytes_in_flight_max = WithinBudget(options, 4, server.bytes_in_flight_max);
   server.keepalive_time = options.grpc_keepalive_time;
   server.keepalive_timeout = options.grpc_keepalive_timeout;
   return server;
@@ -44,13 +50,14 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   store.default_ttl_seconds = options.default_ttl.count();
   store.index_threads = options.index_threads;
   store.tail_rows_max = limits::kTailRowsMax;
-  // Only whole files are cut, so two must fit into what may be kept.
+  // A start replays the log into memory. Only whole files are cut, so two must fit into what may be kept.
+  store.checkpoint_log_size_bytes = WithinBudget(options, 4, options.max_wal_size_bytes);
   store.log_file_size_bytes =
-      std::min(limits::kLogFileSizeBytes, std::max<uint64_t>(1u << 20, options.max_wal_size_bytes / 2));
+      std::min(limits::kLogFileSizeBytes, std::max<uint64_t>(1u << 20, store.checkpoint_log_size_bytes / 2));
   store.log_sync = options.wal_sync;
   store.log_sync_interval = options.wal_sync_interval;
-  store.checkpoint_log_size_bytes = options.max_wal_size_bytes;
   store.checkpoint_interval = options.snapshot_interval;
+  store.memory.budget.size_bytes = options.max_memory_bytes;
   return store;
 }
 
@@ -101,10 +108,15 @@ Status Node::StartMetricsPort() {
 }
 
 Status Node::OpenStore() {
-  LB_ASSIGN(store_, engine::Store::Open(environment_, StoreOptionsOf(options_)));
+  engine::StoreOptions store_options = StoreOptionsOf(options_);
+  const auto receive_cache = wire::BlockCache::Make(WithinBudget(options_, 16, limits::kReceiveCacheMaxBytes));
+  store_options.memory.outside_bytes = [receive_cache] { return receive_cache->kept_bytes(); };
+  store_options.memory.release_outside = [receive_cache] { receive_cache->Trim(); };
+  LB_ASSIGN(store_, engine::Store::Open(environment_, std::move(store_options)));
   LB_ASSIGN(snapshots_, engine::SnapshotJobs::Make(*store_, environment_, options_.snapshots));
   services_ = std::make_unique<Services>(*store_, *snapshots_, search_pool_, write_pool_, request_metrics_,
-                                         environment_.logger, draining_, watchers_);
+                                         environment_.logger, draining_, watchers_, receive_cache,
+                                         WithinBudget(options_, 16, limits::kStreamUnacknowledgedMaxBytes));
   return {};
 }
 

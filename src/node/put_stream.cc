@@ -16,7 +16,7 @@ Result<bool> IngestStream::Feed(const wire::FlightData& data, const std::shared_
   }
   Put(++batches_, std::move(*batch), owner, cancellation);
   std::lock_guard lock(mu_);
-  waiting_for_room_ = unacknowledged_bytes_ > limits::kStreamUnacknowledgedMaxBytes ||
+  waiting_for_room_ = unacknowledged_bytes_ > services_.stream_unacknowledged_max_bytes ||
                       unacknowledged_batches_ > limits::kStreamUnacknowledgedMax;
   return !waiting_for_room_;
 }
@@ -70,7 +70,7 @@ void IngestStream::Put(uint64_t number, RowBatch batch, const std::shared_ptr<vo
 
 bool IngestStream::TakeRoom() {
   std::lock_guard lock(mu_);
-  if (!waiting_for_room_ || unacknowledged_bytes_ > limits::kStreamUnacknowledgedMaxBytes / 2 ||
+  if (!waiting_for_room_ || unacknowledged_bytes_ > services_.stream_unacknowledged_max_bytes / 2 ||
       unacknowledged_batches_ > limits::kStreamUnacknowledgedMax / 2) {
     return false;
   }

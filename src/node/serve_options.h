@@ -45,6 +45,9 @@ struct ServeOptions {
   uint32_t hnsw_ef_search = 128;
   bool index_memory_lean = false;  // sealed graphs are made for little memory, not for speed
   uint32_t segment_rows_max = limits::kSegmentRowsMax;
+  uint64_t max_memory_bytes = 0;    // 0: no bound; the configuration makes it a share of what there is
+  uint64_t memory_limit_bytes = 0;  // of the machine or its control group, for messages; 0: not known
+  std::string memory_limit_source;
 
   std::chrono::seconds default_ttl{0};  // of datasets whose first put says nothing about expiry; 0: rows stay
 

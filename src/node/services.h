@@ -68,8 +68,8 @@ struct Services {
   Logger& logger;
   const std::atomic<bool>& draining;
   ReadinessWatchers& watchers;
-  const std::shared_ptr<wire::BlockCache> receive_cache =
-      wire::BlockCache::Make(limits::kReceiveCacheMaxBytes);  // of all streams
+  const std::shared_ptr<wire::BlockCache> receive_cache;  // of all streams
+  const size_t stream_unacknowledged_max_bytes;           // of one put stream before it is read on
 
   // OK if the node takes all requests, else what is wrong: what /readyz and gRPC health say.
   Status Readiness() const { return draining.load() ? Unavailable("the server is stopping") : store.WriteHealth(); }
