@@ -14,6 +14,7 @@ constexpr uint64_t kGraphsPercent = 40;   // that are being built
 constexpr uint64_t kSegmentPercent = 30;  // of one segment that is filled and linked
 constexpr uint32_t kSegmentRowsMin = 1024;
 constexpr uint64_t kSlowedShare = 4;  // of the room, until the next observation
+constexpr uint64_t kLookPercent = 5;  // granted since the last observation: time for another
 constexpr int kRetryHintMs = 1000;
 constexpr std::chrono::milliseconds kLook{20};
 constexpr std::chrono::seconds kShortFor{1};
@@ -85,9 +86,18 @@ Status MemoryBudget::RefuseLocked(uint64_t size_bytes) {
                            " more; nothing of this batch was stored; retry in " + std::to_string(kRetryHintMs) + " ms");
 }
 
+// What was granted since the last observation is more than its error should be.
+bool MemoryBudget::IsOutOfDate(uint64_t size_bytes) const {
+  const std::lock_guard lock(mu_);
+  return since_bytes_ + size_bytes > Share(kLookPercent);
+}
+
 Result<MemoryBudget::Grant> MemoryBudget::Admit(uint64_t size_bytes, const Cancellation* cancellation) {
   if (!bounded()) {
     return Grant();
+  }
+  if (options_.held_bytes != nullptr && IsOutOfDate(size_bytes)) {
+    Observe(options_.held_bytes());
   }
   std::unique_lock lock(mu_);
   if (size_bytes > Share(kPutsPercent)) {
@@ -120,6 +130,11 @@ void MemoryBudget::Stop() {
 
 bool MemoryBudget::HasRoomFor(uint64_t size_bytes) const {
   return !bounded() || held_bytes() + granted_bytes() + size_bytes <= Share(kRelievePercent);
+}
+
+bool MemoryBudget::WouldHoldGraphs(double bytes_per_float_byte) const {
+  return !bounded() || static_cast<double>(stored_bytes_.load(std::memory_order_relaxed)) * bytes_per_float_byte <=
+                           static_cast<double>(Share(kRelievePercent));
 }
 
 std::shared_ptr<void> MemoryBudget::ReserveGraph(uint64_t size_bytes) {

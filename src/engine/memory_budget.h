@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -19,6 +20,9 @@ namespace longbow::engine {
 struct MemoryBudgetOptions {
   uint64_t size_bytes = 0;  // 0: no bound
   std::chrono::milliseconds put_wait_max{5000};
+  // What the process holds and the kernel cannot take. Looked at by puts that come faster than the controller looks;
+  // null: they do not.
+  std::function<uint64_t()> held_bytes = nullptr;
 };
 
 enum class MemoryPressure : uint8_t {
@@ -36,7 +40,7 @@ enum class MemoryPressure : uint8_t {
 // Thread safe. Outlives all grants.
 class MemoryBudget {
  public:
-  MemoryBudget(MemoryBudgetOptions options, Clock& clock) : options_(options), clock_(clock) {}
+  MemoryBudget(MemoryBudgetOptions options, Clock& clock) : options_(std::move(options)), clock_(clock) {}
 
   // Memory that a put will take, until it was applied and can be seen from outside.
   class Grant {
@@ -75,6 +79,10 @@ class MemoryBudget {
   void CountRefusals(Counter counter) { refusals_ = counter; }  // before the first put
 
   // ---- work behind the puts ----
+  // How large all rows are as float32, wherever they are, as of the last look.
+  void NoteStored(uint64_t float_bytes) { stored_bytes_.store(float_bytes, std::memory_order_relaxed); }
+  // Whether graphs of so many bytes for each float32 byte of all rows would fit without pressure.
+  bool WouldHoldGraphs(double bytes_per_float_byte) const;
   // Whether something that will take so much fits now, without pressure. For what can as well be left out or done lean.
   bool HasRoomFor(uint64_t size_bytes) const;
   // Memory of a graph from its first row until it is sealed. Null: others have to be finished first; ask again. The
@@ -87,6 +95,7 @@ class MemoryBudget {
 
  private:
   uint64_t Share(uint64_t percent) const { return options_.size_bytes / 100 * percent; }
+  bool IsOutOfDate(uint64_t size_bytes) const;
   bool TakeLocked(uint64_t size_bytes);
   Status RefuseLocked(uint64_t size_bytes);
   void NoteShort() { short_at_ns_.store(clock_.SteadyNow().time_since_epoch().count(), std::memory_order_relaxed); }
@@ -95,6 +104,7 @@ class MemoryBudget {
   Clock& clock_;
   Counter refusals_;
   std::atomic<uint64_t> held_bytes_{0};
+  std::atomic<uint64_t> stored_bytes_{0};
   std::atomic<int64_t> short_at_ns_{INT64_MIN};
   mutable std::mutex mu_;
   std::condition_variable room_;

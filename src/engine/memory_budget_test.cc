@@ -128,6 +128,13 @@ TEST_F(MemoryBudgetTest, GraphsTakeTurnsAndTheFirstAlwaysGoes) {
   EXPECT_EQ(budget_.ReserveGraph(kMiB), nullptr);
 }
 
+TEST_F(MemoryBudgetTest, GraphsAreLeanWhereAllOfThemWouldNotFit) {
+  budget_.NoteStored(30 * kMiB);
+  EXPECT_TRUE(budget_.WouldHoldGraphs(1.7)) << "51 of 60";
+  budget_.NoteStored(40 * kMiB);
+  EXPECT_FALSE(budget_.WouldHoldGraphs(1.7));
+}
+
 TEST_F(MemoryBudgetTest, SegmentsGetSmallerWithTheBudget) {
   EXPECT_EQ(budget_.SegmentRowsMax(3100, 1u << 20), 100 * kMiB / 100 * 30 / 3100);
   EXPECT_EQ(budget_.SegmentRowsMax(1 << 20, 1u << 20), 1024u) << "but not without end";

@@ -6,23 +6,16 @@
 
 #include <algorithm>
 
-#include "base/memory_limit.h"
-
 namespace longbow::engine {
 namespace {
 
+constexpr std::chrono::milliseconds kCountPeriod{1000};
 constexpr std::chrono::milliseconds kReliefPeriod{500};  // it takes milliseconds of all threads that allocate
 
 }  // namespace
 
 MemoryKeeper::MemoryKeeper(MemoryOptions options, MemoryBudget& budget, Metrics& metrics)
-    : options_([&] {
-        if (options.held_bytes == nullptr) {
-          options.held_bytes = ReadAnonymousMemoryBytes;
-        }
-        return std::move(options);
-      }()),
-      budget_(budget) {
+    : options_(std::move(options)), budget_(budget) {
   budget_gauge_ = metrics.MakeGauge("longbow_memory_budget_bytes", "max_memory: 0 = no bound");
   budget_gauge_.Set(static_cast<double>(budget_.size_bytes()));
   held_gauge_ = metrics.MakeGauge("longbow_memory_held_bytes",
@@ -44,7 +37,7 @@ void MemoryKeeper::Start(Source collections) {
     return;
   }
   collections_ = std::move(collections);
-  budget_.Observe(options_.held_bytes());
+  budget_.Observe(options_.budget.held_bytes());
   thread_ = std::thread([this] { Run(); });
   pthread_setname_np(thread_.native_handle(), "memory");
 }
@@ -63,18 +56,32 @@ void MemoryKeeper::Stop() {
 
 void MemoryKeeper::Run() {
   auto next_relief = std::chrono::steady_clock::now();
+  auto next_count = next_relief;
   std::unique_lock lock(mu_);
   while (!wake_.wait_for(lock, options_.period, [&] { return stopping_; })) {
     lock.unlock();
-    budget_.Observe(options_.held_bytes());
+    budget_.Observe(options_.budget.held_bytes());
     const auto now = std::chrono::steady_clock::now();
+    if (now >= next_count) {
+      NoteStored();
+      next_count = now + kCountPeriod;
+    }
     if (budget_.pressure() != MemoryPressure::kNone && now >= next_relief) {
       Relieve();
-      budget_.Observe(options_.held_bytes());
+      budget_.Observe(options_.budget.held_bytes());
       next_relief = now + kReliefPeriod;
     }
     lock.lock();
   }
+}
+
+void MemoryKeeper::NoteStored() {
+  uint64_t float_bytes = 0;
+  for (const auto& collection : collections_()) {
+    const std::shared_ptr<const View> view = collection->shard.Pin();
+    float_bytes += view->rows * view->schema->dimension * sizeof(float);
+  }
+  budget_.NoteStored(float_bytes);
 }
 
 void MemoryKeeper::Relieve() {
@@ -113,7 +120,7 @@ MemoryUse MemoryKeeper::Count(const std::vector<std::shared_ptr<Collection>>& co
 
 void MemoryKeeper::UpdateGauges(const std::vector<std::shared_ptr<Collection>>& collections) {
   const MemoryUse use = Count(collections);
-  const uint64_t held = options_.held_bytes();
+  const uint64_t held = options_.budget.held_bytes();
   held_gauge_.Set(static_cast<double>(held));
   const uint64_t counted[] = {use.rows,    use.ids,  use.active_graphs, use.sealed_graphs,
                               use.filters, use.puts, use.outside,       held - std::min(held, use.total())};

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/memory_limit.h"
 #include "base/metrics.h"
 #include "engine/collection.h"
 #include "engine/memory_budget.h"
@@ -18,9 +19,7 @@
 namespace longbow::engine {
 
 struct MemoryOptions {
-  MemoryBudgetOptions budget;
-  // What the process holds and the kernel cannot take: the feedback. Null: ReadAnonymousMemoryBytes.
-  std::function<uint64_t()> held_bytes;
+  MemoryBudgetOptions budget{.held_bytes = ReadAnonymousMemoryBytes};
   // Caches outside of the store: how large, and give them back. May be null.
   std::function<uint64_t()> outside_bytes;
   std::function<void()> release_outside;
@@ -57,6 +56,7 @@ class MemoryKeeper {
 
  private:
   void Run();
+  void NoteStored();
   void Relieve();
 
   const MemoryOptions options_;

@@ -51,7 +51,14 @@ class Segment {
                                                        std::shared_ptr<const RowOrdinals> ordinals);
 
   // ---- writer ----
-  uint32_t room() const { return rows_max_ - rows_; }
+  uint32_t room() const { return is_ended_ ? 0 : rows_max_ - rows_; }
+  // Takes no more rows from now on, so that it can go to files.
+  void End() {
+    is_ended_ = true;
+    if (has_graph()) {
+      graph_->EndAt(rows_);
+    }
+  }
   // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names
   // them.
   Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows);
@@ -133,6 +140,7 @@ class Segment {
 
   // Writer only.
   uint32_t rows_ = 0;
+  bool is_ended_ = false;
   std::shared_ptr<ChunkList> chunks_;
   size_t chunk_count_ = 0;
   size_t small_chunks_at_end_ = 0;

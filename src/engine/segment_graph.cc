@@ -11,6 +11,7 @@ namespace {
 constexpr uint32_t kWorkRows = 64;            // linked at a time
 constexpr uint32_t kUnlinkRows = 256;         // lists that lose the dead, between checks of cancellation
 constexpr uint32_t kDeadSharePercent = 10;    // of the linked rows: then their links are freed
+constexpr double kFastPerFloatByte = 1.7;     // bytes of a SealedGraph, at most
 constexpr uint32_t kResealSharePercent = 10;  // of the sealed rows, come or gone: then a segment is sealed again
 
 bool IsShare(uint32_t part, uint32_t percent, uint32_t whole) {
@@ -208,13 +209,14 @@ void SegmentGraph::Unlink(index::ActiveGraph& graph, const MaintainOptions& main
   dead_unlinked_ = count;
 }
 
-// As was asked for, or because a fast one, up to 1.7 times the rows as float32, would bring the store under pressure.
+// As was asked for, or because fast ones, of this segment or of all, would bring the store under pressure.
 bool SegmentGraph::MakesLean(uint32_t rows) const {
   if (options_.memory == IndexMemory::kLean || options_.budget == nullptr) {
     return options_.memory == IndexMemory::kLean;
   }
-  const uint64_t float_bytes = uint64_t{rows} * rows_->dimension() * sizeof(float);
-  return !options_.budget->HasRoomFor(float_bytes / 10 * 17);
+  const auto float_bytes = static_cast<double>(uint64_t{rows} * rows_->dimension() * sizeof(float));
+  return !options_.budget->WouldHoldGraphs(kFastPerFloatByte) ||
+         !options_.budget->HasRoomFor(static_cast<uint64_t>(float_bytes * kFastPerFloatByte));
 }
 
 Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph& graph, uint32_t rows,

@@ -157,24 +157,20 @@ uint64_t Shard::TakeOverLocked(const Segment& old, Segment* merged) {
   return dropped;
 }
 
-// Where memory is short a segment goes to files as soon as it is worth a graph of its own.
-bool Shard::ShouldEndEarly(Segment& last) const {
-  const MemoryBudget* budget = options_.budget;
-  if (budget == nullptr || budget->pressure() == MemoryPressure::kNone ||
-      last.memory_bytes() < budget->EarlyCloseBytes()) {
-    return false;
+void Shard::EndLastSegment(uint64_t worth_bytes) {
+  if (!segments_.empty() && segments_.back()->memory_bytes() >= worth_bytes) {
+    segments_.back()->End();
   }
-  if (last.has_graph()) {
-    last.graph().EndAt(last.rows());
-  }
-  return true;
 }
 
 // Fills the last segment, then opens the next.
 Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows) {
   int64_t done = 0;
   while (done < rows->num_rows()) {
-    if (segments_.empty() || segments_.back()->room() == 0 || ShouldEndEarly(*segments_.back())) {
+    if (options_.budget != nullptr && options_.budget->pressure() != MemoryPressure::kNone) {
+      EndLastSegment(options_.budget->EarlyCloseBytes());
+    }
+    if (segments_.empty() || segments_.back()->room() == 0) {
       SegmentOptions options = options_;
       options.rows_max = SegmentRowsMax(*schema_, options_);
       LB_ASSIGN(auto segment, Segment::Create(*schema_, options, {next_segment_, end_ordinal_}));

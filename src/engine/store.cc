@@ -334,8 +334,8 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
       validated = true;
     }
     if (!admitted) {
-      // Twice: as it came, and in its place; what came is gone when it was applied.
-      LB_ASSIGN(*grant, budget_.Admit(2 * TotalSize(batch.encoded), cancellation));
+      // Its rows in their place, and something for what is made of them; as it came it is held already.
+      LB_ASSIGN(*grant, budget_.Admit(TotalSize(batch.encoded) / 2 * 3, cancellation));
       admitted = true;
     }
     if (collection == nullptr) {

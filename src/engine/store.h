@@ -156,6 +156,7 @@ class Store {
   // store_files.cc
   bool MemoryIsWanted() const;
   uint64_t RowsInMemoryBytes() const;
+  void EndOpenSegments();
   size_t MoveToFiles();
   bool MoveToFiles(Collection& collection, const SegmentView& segment, const storage::SegmentEntry& entry);
   void WatchLog(std::chrono::steady_clock::time_point now);

@@ -45,6 +45,13 @@ uint64_t Store::RowsInMemoryBytes() const {
   return size_bytes;
 }
 
+// Puts wait: what is still being filled is not waited for.
+void Store::EndOpenSegments() {
+  for (const auto& collection : List()) {
+    applier_->RunBetween([&](const State&) { collection->shard.EndLastSegment(kWorthMovingBytes); });
+  }
+}
+
 // Returns how many segments.
 size_t Store::MoveToFiles() {
   const uint64_t worth = budget_.IsShort() ? kWorthMovingBytes : budget_.EarlyCloseBytes();
@@ -96,8 +103,7 @@ bool Store::MoveToFiles(Collection& collection, const SegmentView& segment, cons
   applier_->RunBetween([&](const State&) {
     // More rows may have come to the last one since.
     if (old.rows() == (*mapped)->rows()) {
-      collection.shard.ReplaceSegments({segment.segment}, std::move(*mapped));
-      replaced = true;
+      replaced = collection.shard.ReplaceSegments({segment.segment}, std::move(*mapped)).ok();
     }
   });
   return replaced;

@@ -140,6 +140,9 @@ void Store::RunMaintenance() {
       std::lock_guard checkpoint_lock(checkpoint_mu_);
       return options_.tidy_files && (checkpoints_.HasNews() || replayed_ > 0);
     }();
+    if (budget_.bounded() && budget_.IsShort()) {
+      EndOpenSegments();
+    }
     const bool frees_rows = MemoryIsWanted() && RowsInMemoryBytes() >= budget_.size_bytes() / 32;
     const bool due = timed || has_news || frees_rows || log_->size_bytes() >= options_.checkpoint_log_size_bytes;
     if (due) {

@@ -12,6 +12,7 @@ namespace longbow::index {
 namespace {
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
+constexpr size_t kHugeMinBytes = size_t{16} << 20;  // below, the last page is too large a part of it
 constexpr size_t kReservationMaxBytes = size_t{1} << 46;  // half of what x86-64 gives a process
 
 }  // namespace
@@ -35,7 +36,7 @@ Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* pur
   memory.mapping_size_bytes_ = mapping_size_bytes;
   const auto address = reinterpret_cast<uintptr_t>(mapping);
   memory.data_ = reinterpret_cast<void*>((address + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes);
-  if (rounded > kHugePageBytes) {
+  if (rounded >= kHugeMinBytes) {
     // A hint: without it everything works, slower.
     (void)madvise(memory.As<char>() + kHugePageBytes, rounded - kHugePageBytes, MADV_HUGEPAGE);
   }

@@ -11,8 +11,8 @@
 
 namespace longbow::index {
 
-// An owned range of zeros, aligned to 2 MiB. Pages beyond the first 2 MiB are huge where the kernel has some to give: a
-// large array then costs few TLB misses, a small one only the 4 KiB pages it uses.
+// An owned range of zeros, aligned to 2 MiB. Of 16 MiB and more, pages beyond the first 2 MiB are huge where the kernel
+// has some to give: a large array then costs few TLB misses, a small one only the 4 KiB pages it uses.
 class ReservedMemory {
  public:
   // RESOURCE_EXHAUSTED if the address space is not to be had; `purpose` names the array in the message.

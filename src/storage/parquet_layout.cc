@@ -39,12 +39,25 @@ bool HasEmptyList(const arrow::DataType& type) {
   return std::any_of(fields.begin(), fields.end(), [](const auto& field) { return HasEmptyList(*field->type()); });
 }
 
+// A whole group is in memory while it is written, three times over.
+int64_t RowsOfGroup(const arrow::Schema& schema) {
+  constexpr int64_t kGroupVectorBytes = 4 << 20;
+  int64_t row_bytes = 1;
+  for (const auto& field : schema.fields()) {
+    if (IsVector(*field->type())) {
+      const auto& list = static_cast<const arrow::FixedSizeListType&>(*field->type());
+      row_bytes += int64_t{list.list_size()} * list.value_type()->bit_width() / 8;
+    }
+  }
+  return std::clamp<int64_t>(kGroupVectorBytes / row_bytes, 64, kRowGroupRows);
+}
+
 std::shared_ptr<parquet::WriterProperties> WriterProperties(const arrow::Schema& schema) {
   parquet::WriterProperties::Builder builder;
   builder.version(parquet::ParquetVersion::PARQUET_2_6)
       ->enable_page_checksum()
       ->compression(parquet::Compression::ZSTD)
-      ->max_row_group_length(kRowGroupRows)
+      ->max_row_group_length(RowsOfGroup(schema))
       ->created_by("longbow");
   for (const auto& field : schema.fields()) {
     if (IsVector(*field->type())) {
