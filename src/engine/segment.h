@@ -25,7 +25,7 @@ struct SegmentOptions {
   SegmentGraphOptions graph;
   const kernels::Kernels* kernels = nullptr;
   filter::AdaptiveFilterIndex::Options filters = {};
-  Clock* clock = &RealClock();  // by which rows expire
+  Clock* clock = &RealClock();     // by which rows expire
   MemoryBudget* budget = nullptr;  // null: no bound
 };
 

@@ -189,8 +189,8 @@ class Store {
   std::chrono::steady_clock::time_point next_expiry_sweep_{};  // likewise
   std::thread file_check_;
   std::thread compaction_;
-  std::mutex expiry_mu_;      // one sweep at a time; taken before all others but compaction_mu_
-  std::mutex compaction_mu_;  // one compaction at a time; taken before all others
+  std::mutex expiry_mu_;                    // one sweep at a time; taken before all others but compaction_mu_
+  std::mutex compaction_mu_;                // one compaction at a time; taken before all others
   std::mutex replacing_mu_;                 // who takes segments out of shards; taken before checkpoint_mu_
   std::vector<const Segment*> compacting_;  // guarded by replacing_mu_
   Cancellation compaction_cancelled_;

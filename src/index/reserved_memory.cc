@@ -12,7 +12,7 @@ namespace longbow::index {
 namespace {
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
-constexpr size_t kHugeMinBytes = size_t{16} << 20;  // below, the last page is too large a part of it
+constexpr size_t kHugeMinBytes = size_t{16} << 20;        // below, the last page is too large a part of it
 constexpr size_t kReservationMaxBytes = size_t{1} << 46;  // half of what x86-64 gives a process
 
 }  // namespace
