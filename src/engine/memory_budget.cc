@@ -12,6 +12,7 @@ constexpr uint64_t kRelievePercent = 60;
 constexpr uint64_t kPutsPercent = 80;
 constexpr uint64_t kGraphsPercent = 40;   // that are being built
 constexpr uint64_t kSegmentPercent = 30;  // of one segment that is filled and linked
+constexpr uint64_t kSmallCompactionPercent = 20;
 constexpr uint32_t kSegmentRowsMin = 1024;
 constexpr uint64_t kSlowedShare = 4;  // of the room, until the next observation
 constexpr uint64_t kLookPercent = 5;  // granted since the last observation: time for another
@@ -130,6 +131,11 @@ void MemoryBudget::Stop() {
 
 bool MemoryBudget::HasRoomFor(uint64_t size_bytes) const {
   return !bounded() || held_bytes() + granted_bytes() + size_bytes <= Share(kRelievePercent);
+}
+
+bool MemoryBudget::HasRoomToCompact(uint64_t size_bytes) const {
+  return HasRoomFor(size_bytes) || (size_bytes <= Share(kSmallCompactionPercent) &&
+                                    held_bytes() + granted_bytes() + size_bytes <= options_.size_bytes);
 }
 
 bool MemoryBudget::WouldHoldGraphs(double bytes_per_float_byte) const {

@@ -85,13 +85,15 @@ class MemoryBudget {
   bool WouldHoldGraphs(double bytes_per_float_byte) const;
   // Whether something that will take so much fits now, without pressure. For what can as well be left out or done lean.
   bool HasRoomFor(uint64_t size_bytes) const;
+  // The same for a compaction: a small one may run under pressure, because fewer segments need less.
+  bool HasRoomToCompact(uint64_t size_bytes) const;
   // Memory of a graph from its first row until it is sealed. Null: others have to be finished first; ask again. The
   // first one is always given: nothing would ever be linked otherwise.
   std::shared_ptr<void> ReserveGraph(uint64_t size_bytes);
   // Rows that a segment should have at most where each takes so much, its graph included.
   uint32_t SegmentRowsMax(uint64_t row_bytes, uint32_t rows_max) const;
   // A segment of so much is closed early under pressure: smaller ones would not be worth it.
-  uint64_t EarlyCloseBytes() const { return options_.size_bytes / 16; }
+  uint64_t EarlyCloseBytes() const { return options_.size_bytes / 24; }
 
  private:
   uint64_t Share(uint64_t percent) const { return options_.size_bytes / 100 * percent; }

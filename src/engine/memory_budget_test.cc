@@ -128,6 +128,15 @@ TEST_F(MemoryBudgetTest, GraphsTakeTurnsAndTheFirstAlwaysGoes) {
   EXPECT_EQ(budget_.ReserveGraph(kMiB), nullptr);
 }
 
+TEST_F(MemoryBudgetTest, SmallCompactionsRunUnderPressure) {
+  budget_.Observe(70 * kMiB);
+  EXPECT_FALSE(budget_.HasRoomFor(kMiB));
+  EXPECT_TRUE(budget_.HasRoomToCompact(15 * kMiB));
+  EXPECT_FALSE(budget_.HasRoomToCompact(25 * kMiB));
+  budget_.Observe(90 * kMiB);
+  EXPECT_FALSE(budget_.HasRoomToCompact(15 * kMiB));
+}
+
 TEST_F(MemoryBudgetTest, GraphsAreLeanWhereAllOfThemWouldNotFit) {
   budget_.NoteStored(30 * kMiB);
   EXPECT_TRUE(budget_.WouldHoldGraphs(1.7)) << "51 of 60";

@@ -82,6 +82,15 @@ void MemoryKeeper::NoteStored() {
     float_bytes += view->rows * view->schema->dimension * sizeof(float);
   }
   budget_.NoteStored(float_bytes);
+  const bool is_larger = float_bytes > budget_.size_bytes();
+  for (const auto& collection : collections_()) {
+    const std::shared_ptr<const View> view = collection->shard.Pin();
+    for (const SegmentView& segment : view->segments) {
+      if (segment.segment->searchable()) {
+        segment.segment->mutable_vectors().set_reads_ahead(is_larger && segment.segment->memory_bytes() == 0);
+      }
+    }
+  }
 }
 
 void MemoryKeeper::Relieve() {

@@ -196,6 +196,7 @@ class Store {
   Cancellation compaction_cancelled_;
   std::atomic<bool> all_rows_are_there_{false};
   std::atomic<bool> files_checked_{false};
+  int short_rounds_ = 0;   // of the maintenance thread: puts waited, and no segment could be moved
   uint64_t replayed_ = 0;  // entries, at the start; then the maintenance thread's
 
   Counter rows_put_;

@@ -6,6 +6,7 @@
 namespace longbow::engine {
 namespace {
 
+constexpr int kShortRoundsMax = 5;                 // of a fifth of a second and more
 constexpr uint64_t kWorthMovingBytes = 256 << 10;  // where puts wait; else what ends a segment early
 
 // Everything of a segment that a file can hold is complete and in the files that the manifest names: no graph is half
@@ -45,10 +46,12 @@ uint64_t Store::RowsInMemoryBytes() const {
   return size_bytes;
 }
 
-// Puts wait: what is still being filled is not waited for.
+// Puts wait: what is still being filled is not waited for. Small segments cost memory of their own, so that they are
+// only made where nothing else helps.
 void Store::EndOpenSegments() {
+  const uint64_t worth = ++short_rounds_ > kShortRoundsMax ? kWorthMovingBytes : budget_.EarlyCloseBytes();
   for (const auto& collection : List()) {
-    applier_->RunBetween([&](const State&) { collection->shard.EndLastSegment(kWorthMovingBytes); });
+    applier_->RunBetween([&](const State&) { collection->shard.EndLastSegment(worth); });
   }
 }
 

@@ -142,6 +142,8 @@ void Store::RunMaintenance() {
     }();
     if (budget_.bounded() && budget_.IsShort()) {
       EndOpenSegments();
+    } else {
+      short_rounds_ = 0;
     }
     const bool frees_rows = MemoryIsWanted() && RowsInMemoryBytes() >= budget_.size_bytes() / 32;
     const bool due = timed || has_news || frees_rows || log_->size_bytes() >= options_.checkpoint_log_size_bytes;
@@ -153,8 +155,8 @@ void Store::RunMaintenance() {
         next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
       }
     }
-    if (status.ok() && MemoryIsWanted()) {
-      MoveToFiles();
+    if (status.ok() && MemoryIsWanted() && MoveToFiles() > 0) {
+      short_rounds_ = 0;
     }
     lock.lock();
     not_before = status.ok() ? environment_.clock.SteadyNow() : environment_.clock.SteadyNow() + kRetry;
@@ -222,7 +224,7 @@ std::optional<CompactionPlan> Store::ClaimCompaction(Collection& collection, std
 bool Store::HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema& schema) const {
   const uint64_t row_bytes = uint64_t{schema.dimension} * ElementSizeBytes(schema.element) +
                              ActiveGraphRowBytes(schema.dimension) + LeanGraphRowBytes(schema.dimension);
-  return plan.live_rows == 0 || budget_.HasRoomFor(plan.live_rows * row_bytes);
+  return plan.live_rows == 0 || budget_.HasRoomToCompact(plan.live_rows * row_bytes);
 }
 
 // False if nothing was due.

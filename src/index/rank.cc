@@ -14,6 +14,7 @@ std::vector<Neighbor> RankExactly(const VectorRows& rows, const TypedQuery& quer
   for (size_t i = 0; i < n; ++i) {
     ids[i] = IdOfKey(candidates[i]);
   }
+  rows.ReadAhead(ids.data(), n);
   QueryDistance(rows, query).ToIds(ids.data(), n, distances.data());
   std::vector<Neighbor> ranked(n);
   for (size_t i = 0; i < n; ++i) {

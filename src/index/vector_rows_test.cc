@@ -94,5 +94,18 @@ TEST(Candidate, OrdersAsNeighborsDo) {
   EXPECT_EQ(MakeCandidate(-0.0f, 1), MakeCandidate(0.0f, 1));
 }
 
+TEST(VectorRows, ReadingAheadChangesNothing) {
+  auto rows = VectorRows::Create(96, 1000, Metric::kL2, TestKernels()).value();
+  for (uint32_t i = 0; i < 96 * 1000; ++i) {
+    rows->MutableRow(0)[i] = static_cast<float>(i);
+  }
+  rows->FinishRows(0, 1000);
+  rows->set_reads_ahead(true);
+  const LocalId ids[] = {0, 1, 500, 999};
+  rows->ReadAhead(ids, 4);
+  EXPECT_EQ(rows->row(999)[95], 96 * 1000 - 1);
+  EXPECT_EQ(rows->row(0)[0], 0);
+}
+
 }  // namespace
 }  // namespace longbow::index
