@@ -189,10 +189,12 @@ class Store {
   std::chrono::steady_clock::time_point next_expiry_sweep_{};  // likewise
   std::thread file_check_;
   std::thread compaction_;
-  std::mutex expiry_mu_;                    // one sweep at a time; taken before all others but compaction_mu_
-  std::mutex compaction_mu_;                // one compaction at a time; taken before all others
-  std::mutex replacing_mu_;                 // who takes segments out of shards; taken before checkpoint_mu_
-  std::vector<const Segment*> compacting_;  // guarded by replacing_mu_
+  std::mutex expiry_mu_;                      // one sweep at a time; taken before all others but compaction_mu_
+  std::mutex compaction_mu_;                  // one compaction at a time; taken before all others
+  std::mutex replacing_mu_;                   // who takes segments out of shards; taken before checkpoint_mu_
+  std::vector<const Segment*> compacting_;    // guarded by replacing_mu_
+  bool compaction_looks_again_ = false;       // guarded by compaction_mu_: where nothing was to be done before
+  std::atomic<bool> segments_changed_{true};  // moved to files, or memory was short for a compaction
   Cancellation compaction_cancelled_;
   std::atomic<bool> all_rows_are_there_{false};
   std::atomic<bool> files_checked_{false};

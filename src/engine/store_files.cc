@@ -80,6 +80,9 @@ size_t Store::MoveToFiles() {
     }
   }
   segments_moved_.Add(static_cast<double>(moved));
+  if (moved > 0) {
+    segments_changed_.store(true);
+  }
   return moved;
 }
 

@@ -187,6 +187,7 @@ Status Store::Compact(size_t* compacted) {
     return {};
   }
   *compacted = 0;
+  compaction_looks_again_ = segments_changed_.exchange(false) || MemoryIsWanted();
   LB_TRY(ExpireRows());
   for (const auto& collection : List()) {
     while (true) {
@@ -212,7 +213,11 @@ std::optional<CompactionPlan> Store::ClaimCompaction(Collection& collection, std
   SegmentOptions options = options_.segment;
   options.rows_max = SegmentRowsMax(*(*view)->schema, options);
   std::optional<CompactionPlan> plan = PlanCompaction(**view, options, options_.compaction);
-  if (!plan || !HasRoomToCompact(*plan, *(*view)->schema)) {
+  if (plan && !HasRoomToCompact(*plan, *(*view)->schema)) {
+    segments_changed_.store(true);  // later there may be
+    return std::nullopt;
+  }
+  if (!plan) {
     return std::nullopt;
   }
   for (size_t i = plan->begin; i < plan->end; ++i) {
@@ -231,7 +236,7 @@ bool Store::HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema&
 Result<bool> Store::CompactOne(Collection& collection) {
   std::shared_ptr<const View> view = collection.shard.Pin();
   const std::pair state(view->version, view->next_segment);
-  if (collection.nothing_to_compact_at == state && !budget_.bounded()) {
+  if (collection.nothing_to_compact_at == state && !compaction_looks_again_) {
     return false;  // to look is to count the dead of all segments
   }
   const std::optional<CompactionPlan> plan = ClaimCompaction(collection, &view);
