@@ -94,7 +94,8 @@ Status Indexer::WaitForRoom(const Collection& collection, uint64_t rows, uint64_
     if (std::chrono::steady_clock::now() >= give_up) {
       return ResourceExhausted("the index of '" + collection.name + "' is " +
                                std::to_string(collection.shard.Pin()->TailRows(collection.end_ordinal_at_open)) +
-                               " rows behind (limit " + std::to_string(rows_max) + "): retry after 5000 ms");
+                               " rows behind (limit " + std::to_string(rows_max) +
+                               "); nothing of this batch was stored; retry in 5000 ms");
     }
     progress_.wait_for(lock, std::chrono::milliseconds(20));
   }

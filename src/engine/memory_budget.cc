@@ -13,6 +13,7 @@ constexpr uint64_t kPutsPercent = 80;
 constexpr uint64_t kGraphsPercent = 40;   // that are being built
 constexpr uint64_t kSegmentPercent = 30;  // of one segment that is filled and linked
 constexpr uint64_t kSmallCompactionPercent = 20;
+constexpr uint64_t kTailPercent = 25;  // of the rows of one collection that wait for a graph
 constexpr uint32_t kSegmentRowsMin = 1024;
 constexpr uint64_t kSlowedShare = 4;  // of the room, until the next observation
 constexpr uint64_t kLookPercent = 5;  // granted since the last observation: time for another
@@ -162,6 +163,14 @@ uint32_t MemoryBudget::SegmentRowsMax(uint64_t row_bytes, uint32_t rows_max) con
   }
   const uint64_t rows = Share(kSegmentPercent) / std::max<uint64_t>(1, row_bytes);
   return static_cast<uint32_t>(std::min<uint64_t>(rows_max, std::max<uint64_t>(kSegmentRowsMin, rows)));
+}
+
+uint64_t MemoryBudget::TailRowsMax(uint64_t row_bytes, uint64_t rows_max) const {
+  if (!bounded()) {
+    return rows_max;
+  }
+  const uint64_t rows = Share(kTailPercent) / std::max<uint64_t>(1, row_bytes);
+  return std::min<uint64_t>(rows_max, std::max<uint64_t>(2 * kSegmentRowsMin, rows));
 }
 
 }  // namespace longbow::engine

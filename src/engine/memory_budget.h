@@ -92,6 +92,9 @@ class MemoryBudget {
   std::shared_ptr<void> ReserveGraph(uint64_t size_bytes);
   // Rows that a segment should have at most where each takes so much, its graph included.
   uint32_t SegmentRowsMax(uint64_t row_bytes, uint32_t rows_max) const;
+  // Rows that no graph has yet, of one collection, before its puts have to wait: rows_max, or fewer where searches,
+  // which read them all, would read more than a part of the budget.
+  uint64_t TailRowsMax(uint64_t row_bytes, uint64_t rows_max) const;
   // A segment of so much is closed early under pressure: smaller ones would not be worth it.
   uint64_t EarlyCloseBytes() const { return options_.size_bytes / 24; }
 

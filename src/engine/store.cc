@@ -302,6 +302,11 @@ Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name,
   return collection;
 }
 
+uint64_t Store::TailRowsMax(const Collection& collection) const {
+  const std::shared_ptr<const CollectionSchema> schema = collection.shard.Pin()->schema;
+  return budget_.TailRowsMax(uint64_t{schema->dimension} * ElementSizeBytes(schema->element), options_.tail_rows_max);
+}
+
 void Store::Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation, Done done) {
   if (Status status = TryPut(Canonical(collection), batch, cancellation, done); !status.ok()) {
     done(std::move(status));
@@ -341,7 +346,7 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
     if (collection == nullptr) {
       LB_ASSIGN(collection, FindOrCreate(name, batch.rows->schema()));
     }
-    LB_TRY(indexer_->WaitForRoom(*collection, static_cast<uint64_t>(batch.rows->num_rows()), options_.tail_rows_max,
+    LB_TRY(indexer_->WaitForRoom(*collection, static_cast<uint64_t>(batch.rows->num_rows()), TailRowsMax(*collection),
                                  cancellation));
     std::unique_lock order(collection->propose_mu);
     if (collection->dropped) {

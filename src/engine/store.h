@@ -137,6 +137,7 @@ class Store {
   void StartFileCheck();
   Result<std::shared_ptr<Collection>> FindOrCreate(const std::string& name,
                                                    const std::shared_ptr<arrow::Schema>& columns);
+  uint64_t TailRowsMax(const Collection& collection) const;
   Status TryPut(const std::string& name, RowBatch& batch, const Cancellation* cancellation, Done& done);
   // Queues an entry; the caller holds the mutex that orders entries of this kind.
   void Propose(storage::LogRecord record, Proposed proposed, const std::shared_ptr<Collection>& collection, Done done);
