@@ -92,8 +92,7 @@ class Rival:
     """disk_rival.py, told what to ask."""
 
     def __init__(self, python: Path, rows: np.ndarray, queries: np.ndarray, folder: Path, options: tuple[int, int]):
-        folder.mkdir()
-        (folder / "index").mkdir()
+        (folder / "index").mkdir(parents=True, exist_ok=True)
         np.save(folder / "base.npy", rows)
         np.save(folder / "query.npy", queries)
         script = Path(__file__).with_name("disk_rival.py")
@@ -215,6 +214,7 @@ def main() -> None:
     parser.add_argument("--limit", action="store_true")
     parser.add_argument("--limit-room", type=float, default=0.25)
     parser.add_argument("--rival", type=Path, help="a Python that has diskannpy")
+    parser.add_argument("--rival-folder", type=Path, help="its index is kept there, for the same rows and budget")
     parser.add_argument("--rival-complexity", type=int, default=40)
     parser.add_argument("--folder", type=Path, default=None)
     arguments = parser.parse_args()
@@ -232,9 +232,8 @@ def main() -> None:
         parties: dict[str, LongbowServer | Rival] = {}
         try:
             if arguments.rival is not None:
-                rival = Rival(
-                    arguments.rival, rows, queries, Path(folder) / "rival", (budget, arguments.rival_complexity)
-                )
+                kept = arguments.rival_folder or Path(folder) / "rival"
+                rival = Rival(arguments.rival, rows, queries, kept, (budget, arguments.rival_complexity))
                 parties["rival"], result["rival"] = rival, rival.built
             for name, server in servers.items():
                 server.start()

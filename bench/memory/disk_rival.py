@@ -3,8 +3,9 @@
     python disk_rival.py BASE.npy QUERY.npy FOLDER SEARCH_BYTES COMPLEXITY
 
 Started with the Python of a virtual environment that has diskannpy. Rows of unit length are ordered alike by cosine and
-L2, which is the metric its disk index has. Builds with R = 64, L = 100 and as much memory as it likes (SEARCH_BYTES
-bounds what a search may hold), answers {"build_s": ...}, then for each line "BEGIN END" of its input
+L2, which is the metric its disk index has. Builds with R = 64, L = 100 and as much memory as it likes; SEARCH_BYTES
+bounds what searches hold: codes of a byte for four dimensions, and for the rest of it nodes that are read beforehand.
+Answers {"build_s": ...}, then for each line "BEGIN END" of its input
 {"ids": [[...]], "seconds": [...], "cpu": ...}.
 """
 
@@ -19,8 +20,9 @@ import diskannpy
 import numpy as np
 
 K = 10
-CACHED_NODES = 2_000
+DEGREE = 64
 BEAM_WIDTH = 4
+DIMENSIONS_OF_CODE_BYTE = 4
 
 
 def main() -> None:
@@ -29,6 +31,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     queries = np.load(query).astype(np.float32)
+    rows, dimension = np.load(base, mmap_mode="r").shape
+    codes_bytes = min(search_bytes, rows * dimension // DIMENSIONS_OF_CODE_BYTE)
+    node_bytes = 4 * (dimension + DEGREE + 1)
+    cached_nodes = min(rows // 2, int(0.8 * (search_bytes - codes_bytes)) // node_bytes)
     begin = time.monotonic()
     if not os.path.exists(os.path.join(folder, "ann_disk.index")):
         diskannpy.build_disk_index(
@@ -36,17 +42,18 @@ def main() -> None:
             distance_metric="l2",
             index_directory=folder,
             complexity=100,
-            graph_degree=64,
-            search_memory_maximum=search_bytes / (1 << 30),
+            graph_degree=DEGREE,
+            search_memory_maximum=codes_bytes / (1 << 30),
             build_memory_maximum=8,
-            num_threads=0,
+            num_threads=1,
         )
         # What building leaves behind in the process is not the search's: it starts anew.
         os.dup2(answers.fileno(), 1)
         os.environ["DISK_RIVAL_BUILD_S"] = str(round(time.monotonic() - begin, 1))
         os.execv(sys.executable, [sys.executable, *sys.argv])
-    index = diskannpy.StaticDiskIndex(folder, num_threads=1, num_nodes_to_cache=CACHED_NODES)
-    print(json.dumps({"build_s": float(os.environ.get("DISK_RIVAL_BUILD_S", "0"))}), file=answers, flush=True)
+    index = diskannpy.StaticDiskIndex(folder, num_threads=1, num_nodes_to_cache=cached_nodes)
+    built = {"build_s": float(os.environ.get("DISK_RIVAL_BUILD_S", "0")), "cached_nodes": cached_nodes}
+    print(json.dumps(built), file=answers, flush=True)
     for line in sys.stdin:
         first, end = map(int, line.split())
         ids, seconds, cpu = [], [], time.process_time()

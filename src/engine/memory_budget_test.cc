@@ -26,8 +26,8 @@ TEST(MemoryBudget, WithoutABoundEverythingGoes) {
   EXPECT_EQ(budget.TailRowsMax(uint64_t{1} << 40, 1000), 1000u);
 }
 
-TEST_F(MemoryBudgetTest, RowsThatWaitForAGraphAreAQuarterOfTheBudget) {
-  EXPECT_EQ(budget_.TailRowsMax(kMiB / 1024, 1'000'000), 25u * 1024);
+TEST_F(MemoryBudgetTest, RowsThatWaitForAGraphAreAPartOfTheBudget) {
+  EXPECT_EQ(budget_.TailRowsMax(kMiB / 1024, 1'000'000), 75u * 1024);
   EXPECT_EQ(budget_.TailRowsMax(kMiB / 1024, 1000), 1000u);
   EXPECT_EQ(budget_.TailRowsMax(100 * kMiB, 1'000'000), 2048u) << "some can wait however large they are";
   EXPECT_EQ(budget_.TailRowsMax(0, 5000), 5000u) << "no vectors";
