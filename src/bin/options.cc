@@ -163,6 +163,22 @@ constexpr std::array kTable = {
            .help = "Size of the log above which a checkpoint is written and the log cut.",
            .min = 1'048'576,
            .max = kSizeMax},
+    Option{.name = "compaction_enabled",
+           .type = kBool,
+           .default_text = "true",
+           .help = "Whether segments are written again without their dead rows, and small ones joined."},
+    Option{.name = "compaction_interval",
+           .type = kDuration,
+           .default_text = "2s",
+           .help = "How often to look for such segments.",
+           .min = 0.1,
+           .max = 86'400},
+    Option{.name = "compaction_cpu_percent",
+           .type = kInt,
+           .default_text = "100",
+           .help = "How much of one core that may take; it also has a low priority.",
+           .min = 1,
+           .max = 100},
     Option{.name = "default_ttl",
            .type = kDuration,
            .default_text = "0s",
@@ -230,8 +246,6 @@ constexpr std::array<std::string_view, 39> kNotHonoured = {
     "gogc",
     "gomemlimit",
     "hnsw_sq8_enabled",
-    "compaction_enabled",
-    "compaction_interval",
     "compaction_target_batch_size",
     "compaction_min_batches",
     "auto_sharding_enabled",
@@ -349,6 +363,9 @@ Status FillEngine(const Config& config, node::ServeOptions& options) {
   }
   options.index_memory_lean = config.String("index_memory") == "lean";
   options.segment_rows_max = static_cast<uint32_t>(config.Int("segment_rows_max"));
+  options.compaction_enabled = config.Bool("compaction_enabled");
+  options.compaction_interval = Milliseconds(config, "compaction_interval");
+  options.compaction_cpu_percent = static_cast<uint32_t>(config.Int("compaction_cpu_percent"));
   options.default_ttl = std::chrono::ceil<std::chrono::seconds>(config.Duration("default_ttl"));
   LB_TRY(FillMemory(config, options));
   options.index_threads = Threads(config, "index_threads");

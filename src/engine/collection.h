@@ -37,9 +37,12 @@ struct Collection {
   std::atomic<std::chrono::steady_clock::time_point> yielding_since{};
   uint64_t end_ordinal_at_open = 0;  // constant once the store is open: rows below were loaded, not put
 
-  // Version and next segment of the last view of which no segment was worth writing again. Guarded by the store's
-  // compaction_mu_.
-  std::pair<uint64_t, uint64_t> nothing_to_compact_at;
+  // What compactions remember. Guarded by the store's compaction_mu_.
+  struct {
+    std::pair<uint64_t, uint64_t> nothing_to_do_at;  // version and next segment of a view where all was well
+    uint64_t seen_version = 0;                       // at the last look
+    std::chrono::steady_clock::time_point paused_until{};
+  } compaction;
 };
 
 }  // namespace longbow::engine

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/cpu_pacer.h"
 #include "engine/arrow_status.h"
 
 namespace longbow::engine {
@@ -48,11 +49,15 @@ uint32_t CountLive(const View& view, const SegmentView& segment) {
   return live;
 }
 
+bool IsWasteful(uint32_t live, uint32_t dead, uint32_t dead_percent) {
+  return uint64_t{dead} * 100 > uint64_t{live} * dead_percent;
+}
+
 // Segments [begin, end) of a view, copied into one.
 class Rewriter {
  public:
-  Rewriter(const View& view, const CompactionPlan& plan, const Cancellation* cancellation, CompactionMetrics& metrics)
-      : view_(view), plan_(plan), cancellation_(cancellation), metrics_(metrics) {}
+  Rewriter(const View& view, const CompactionPlan& plan, uint32_t cpu_percent, CompactionProgress* progress)
+      : view_(view), plan_(plan), progress_(*progress), pacer_(cpu_percent) {}
 
   Result<std::shared_ptr<Segment>> Run(uint64_t number, const SegmentOptions& options) {
     budget_ = options.budget;
@@ -101,16 +106,14 @@ class Rewriter {
     for (size_t i = 0; i < runs_.size(); ++i) {
       const index::VectorRows& in = view_.segments[plan_.begin + i].segment->vectors();
       for (const RowRun& run : runs_[i]) {
-        if (IsCancelled(cancellation_)) {
-          return Cancelled("a compaction was cancelled");
-        }
         const uint32_t count = run.end - run.begin;
         std::memcpy(out.MutableBytes(next), in.bytes(run.begin), count * in.row_bytes());
         if (in.metric() == Metric::kCosine) {
           std::memcpy(out.MutableInverseNorms(next), in.inverse_norms(run.begin), count * sizeof(double));
         }
         next += count;
-        metrics_.rows_done.Add(count);
+        progress_.rows_done += count;
+        LB_TRY(Rest());
       }
     }
     return {};
@@ -145,9 +148,7 @@ class Rewriter {
   }
 
   Status Flush() {
-    if (IsCancelled(cancellation_)) {
-      return Cancelled("a compaction was cancelled");
-    }
+    LB_TRY(Rest());
     if (taken_.empty()) {
       return {};
     }
@@ -169,14 +170,12 @@ class Rewriter {
     const auto deadline = [] { return std::chrono::steady_clock::now() + std::chrono::seconds(10); };
     auto idle_until = deadline();
     while (graph.sealed().rows != rows) {
-      if (IsCancelled(cancellation_)) {
-        return Cancelled("a compaction was cancelled");
-      }
+      LB_TRY(Rest());
       const SegmentGraph::Work work = graph.ClaimWork(rows);
       if (!work.empty()) {
-        graph.Link(work, cancellation_);
-        metrics_.rows_done.Add(work.end - work.begin);
-      } else if (!graph.Maintain(rows, {.threads = 1, .cancellation = cancellation_})) {
+        graph.Link(work, &progress_.cancellation);
+        progress_.rows_done += work.end - work.begin;
+      } else if (!graph.Maintain(rows, {.threads = 1, .cancellation = &progress_.cancellation})) {
         const bool takes_turns = budget_ != nullptr && budget_->IsShort();  // other graphs are built first
         if (!takes_turns && std::chrono::steady_clock::now() > idle_until) {
           return ResourceExhausted("no memory for the graph of a compacted segment");
@@ -189,10 +188,16 @@ class Rewriter {
     return {};
   }
 
+  // Between pieces of work.
+  Status Rest() {
+    pacer_.Rest(&progress_.cancellation);
+    return IsCancelled(&progress_.cancellation) ? Cancelled("a compaction was cancelled") : Status();
+  }
+
   const View& view_;
   const CompactionPlan& plan_;
-  const Cancellation* const cancellation_;
-  CompactionMetrics& metrics_;
+  CompactionProgress& progress_;
+  CpuPacer pacer_;
   std::vector<std::vector<RowRun>> runs_;
   std::shared_ptr<Segment> merged_;
   const MemoryBudget* budget_ = nullptr;
@@ -202,17 +207,31 @@ class Rewriter {
 
 }  // namespace
 
+OpenSegment JudgeOpenSegment(const View& view, const CompactionOptions& options) {
+  if (view.segments.empty() || !view.segments.back().takes_rows) {
+    return OpenSegment::kFine;
+  }
+  const SegmentView& last = view.segments.back();
+  const uint32_t live = CountLive(view, last);
+  const uint32_t dead = last.rows - live;
+  if (dead < options.open_dead_rows_min || !IsWasteful(live, dead, options.dead_percent)) {
+    return OpenSegment::kFine;
+  }
+  return IsWasteful(live, dead, options.open_dead_percent_at_work) ? OpenSegment::kWasteful
+                                                                   : OpenSegment::kWastefulAtRest;
+}
+
 std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOptions& segment_options,
                                              const CompactionOptions& options) {
   const auto& segments = view.segments;
-  const auto takes_rows = [](const SegmentView& segment) { return segment.rows < segment.segment->rows_max(); };
   std::vector<uint32_t> live(segments.size());
   std::optional<CompactionPlan> worst;
-  double worst_share = options.dead_percent / 100.0;
+  double worst_share = 0;
   for (size_t i = 0; i < segments.size(); ++i) {
     live[i] = CountLive(view, segments[i]);
-    const double dead_share = 1 - static_cast<double>(live[i]) / std::max(1u, segments[i].rows);
-    if (segments[i].rows > 0 && !takes_rows(segments[i]) && dead_share > worst_share) {
+    const uint32_t dead = segments[i].rows - live[i];
+    const double dead_share = static_cast<double>(dead) / std::max(1u, segments[i].rows);
+    if (!segments[i].takes_rows && IsWasteful(live[i], dead, options.dead_percent) && dead_share > worst_share) {
       worst_share = dead_share;
       worst = CompactionPlan{i, i + 1, live[i]};
     }
@@ -226,7 +245,7 @@ std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOpti
   for (size_t begin = 0; begin < segments.size(); ++begin) {
     CompactionPlan run{begin, begin, 0};
     uint32_t largest = 0;
-    while (run.end < segments.size() && !takes_rows(segments[run.end]) && segments[run.end].rows > 0 &&
+    while (run.end < segments.size() && !segments[run.end].takes_rows && segments[run.end].rows > 0 &&
            run.live_rows + live[run.end] <= segment_options.rows_max &&
            segments[run.end].segment->OrdinalOf(segments[run.end].rows - 1) - segments[begin].segment->first_ordinal() <
                std::numeric_limits<uint32_t>::max()) {
@@ -243,14 +262,12 @@ std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOpti
 }
 
 Result<std::shared_ptr<Segment>> Compact(const View& view, const CompactionPlan& plan, uint64_t number,
-                                         const SegmentOptions& options, const Cancellation* cancellation,
-                                         CompactionMetrics& metrics) {
-  metrics.rows_total.Set(static_cast<double>(plan.live_rows) * 2);
-  metrics.rows_done.Set(0);
+                                         const SegmentOptions& options, uint32_t cpu_percent,
+                                         CompactionProgress* progress) {
   if (plan.live_rows == 0) {
     return std::shared_ptr<Segment>();
   }
-  return Rewriter(view, plan, cancellation, metrics).Run(number, options);
+  return Rewriter(view, plan, cpu_percent, progress).Run(number, options);
 }
 
 }  // namespace longbow::engine

@@ -1,13 +1,13 @@
 // Segments written again without their dead rows, and small ones joined.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
 #include "base/cancellation.h"
-#include "base/metrics.h"
 #include "base/status.h"
 #include "engine/segment.h"
 #include "engine/view.h"
@@ -15,16 +15,19 @@
 namespace longbow::engine {
 
 struct CompactionOptions {
-  uint32_t dead_percent = 20;   // of a segment's rows: more, and it is written again
+  uint32_t dead_percent = 20;   // dead rows for a hundred living ones: more, and a segment is written again
   uint32_t small_segments = 4;  // so many in a row that fit into one are joined
+  // A segment that still takes rows is ended, and written again, if it has so many dead ones: those that share, while
+  // nothing is written to the collection, else this.
+  uint32_t open_dead_rows_min = 1024;
+  uint32_t open_dead_percent_at_work = 100;
+  uint32_t cpu_percent = 100;  // of one core at most
 };
 
-struct CompactionMetrics {
-  Counter compactions;
-  Counter rows_dropped;  // dead ones
-  Counter cancelled;
-  Gauge rows_total;  // of the compaction that runs: rows to copy and to link
-  Gauge rows_done;   // of them; progress and rate come from these two
+// Of a compaction that is being made; read by any thread.
+struct CompactionProgress {
+  std::atomic<uint64_t> rows_done{0};  // copied and linked: twice the rows in the end
+  Cancellation cancellation;
 };
 
 // Consecutive segments of a view that become one.
@@ -34,6 +37,10 @@ struct CompactionPlan {
   uint64_t live_rows = 0;
 };
 
+// Whether the last segment takes rows and should not, since so many of them are dead.
+enum class OpenSegment { kFine, kWasteful, kWastefulAtRest };
+OpenSegment JudgeOpenSegment(const View& view, const CompactionOptions& options);
+
 // The most urgent one, none if all is well. Segments that still take rows are left alone.
 std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOptions& segment_options,
                                              const CompactionOptions& options);
@@ -42,7 +49,7 @@ std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOpti
 // one. Null if none lives. Takes as long as linking all of them; CANCELLED soon after that was asked for.
 // RESOURCE_EXHAUSTED if there is no memory for it.
 Result<std::shared_ptr<Segment>> Compact(const View& view, const CompactionPlan& plan, uint64_t number,
-                                         const SegmentOptions& options, const Cancellation* cancellation,
-                                         CompactionMetrics& metrics);
+                                         const SegmentOptions& options, uint32_t cpu_percent,
+                                         CompactionProgress* progress);
 
 }  // namespace longbow::engine

@@ -36,6 +36,7 @@ class CompactionTest : public ::testing::Test {
     options.tidy_files = in_background;
     options.compact = in_background;
     options.compaction_period = std::chrono::milliseconds(5);
+    options.compaction.open_dead_rows_min = 50;
     auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     store_ = std::move(*store);
@@ -184,20 +185,96 @@ TEST_F(CompactionTest, RowsThatDieMeanwhileAreDeadAfterwards) {
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->live_rows, 200u);
   Shard& shard = Get()->shard;
-  CompactionMetrics metrics;
-  const auto merged = *engine::Compact(*view, *plan, 77, shard.segment_options(), nullptr, metrics);
+  CompactionProgress progress;
+  const auto merged = *engine::Compact(*view, *plan, 77, shard.segment_options(), 100, &progress);
+  EXPECT_EQ(progress.rows_done.load(), 400u);
   EXPECT_EQ(merged->graph().sealed().rows, 200u);
   DeleteEvery(1, 300, 3);  // while it was made
   PutMany(2, 1);
   ASSERT_TRUE(shard.ReplaceSegments({view->segments[0].segment}, merged).ok());
   ExpectAllIsThere();
-  Cancellation cancelled;
-  cancelled.Cancel();
+  CompactionProgress cancelled;
+  cancelled.cancellation.Cancel();
   const auto later = shard.Pin();
   const auto again = PlanCompaction(*later, TestSegmentOptions(kSegmentRows), {});
   ASSERT_TRUE(again.has_value());
-  EXPECT_EQ(engine::Compact(*later, *again, 78, shard.segment_options(), &cancelled, metrics).status().code(),
+  EXPECT_EQ(engine::Compact(*later, *again, 78, shard.segment_options(), 100, &cancelled).status().code(),
             StatusCode::kCancelled);
+}
+
+TEST_F(CompactionTest, AnOpenSegmentWaitsUntilNobodyWrites) {
+  Open();
+  PutMany(0, 120);
+  PutMany(0, 90);  // 90 of 210 are dead
+  EXPECT_EQ(Compact(), 0u);
+  PutMany(0, 1);
+  EXPECT_EQ(Compact(), 0u);
+  EXPECT_EQ(Compact(), 1u);  // nothing was written since
+  EXPECT_EQ(Get()->shard.Pin()->rows, 120u);
+  ExpectAllIsThere();
+  PutMany(0, 60);
+  PutMany(0, 60);
+  PutMany(0, 60);  // 120 of 180 are dead in the open one
+  EXPECT_GE(Compact(), 2u);
+  EXPECT_EQ(Get()->shard.Pin()->rows, 120u);
+  ExpectAllIsThere();
+  PutMany(0, 120);
+  DeleteEvery(0, 120, 1);  // not one is left
+  (void)Compact();
+  EXPECT_EQ(Get()->shard.Pin()->rows, 0u);
+  PutMany(5, 20);
+  Open();
+  ExpectAllIsThere();
+}
+
+// Disk and memory are those of the living rows and a fifth more, whatever happened before.
+TEST_F(CompactionTest, SpaceComesBack) {
+  Open();
+  for (int round = 0; round < 40; ++round) {
+    PutMany(static_cast<int64_t>(random_.Below(2500)), 100 + static_cast<int64_t>(random_.Below(100)));
+    DeleteEvery(static_cast<int64_t>(random_.Below(2500)), 2500, 20 + static_cast<int64_t>(random_.Below(20)));
+    if (round % 5 == 0) {
+      (void)Compact();
+    }
+  }
+  while (Compact() + Compact() > 0) {
+  }
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  const auto view = Get()->shard.Pin();
+  EXPECT_LE(view->rows, model_.size() * 12 / 10 + 50);  // fewer than that in an open segment are not worth it
+  const uint64_t disk_bytes = DiskBytes();
+  ExpectAllIsThere();
+
+  const Rows living = model_;
+  store_.reset();
+  ASSERT_TRUE(disk_.RemoveTree("/data").ok());
+  Open();
+  std::vector<TestRow> rows;
+  for (const auto& [id, row] : living) {
+    rows.push_back(row);
+  }
+  ASSERT_TRUE(Put(rows).ok());
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  EXPECT_LE(static_cast<double>(disk_bytes), 1.25 * static_cast<double>(DiskBytes()));
+}
+
+TEST_F(CompactionTest, ItsProgressCanBeSeenAndItCanBeEnded) {
+  Open();
+  PutMany(0, 600);
+  DeleteEvery(0, 600, 2);
+  EXPECT_TRUE(store_->Compactions().empty());
+  EXPECT_EQ(store_->CancelCompaction("compaction-1").code(), StatusCode::kNotFound);
+  EXPECT_EQ(Compact(), 2u);
+  const auto jobs = store_->Compactions();
+  ASSERT_EQ(jobs.size(), 2u);
+  EXPECT_EQ(jobs[0].id, "compaction-1");
+  EXPECT_EQ(jobs[0].collection, "a");
+  EXPECT_EQ(jobs[0].state, JobState::kDone);
+  EXPECT_EQ(jobs[0].done, 300u);  // copied and linked
+  EXPECT_EQ(jobs[0].total, 300u);
+  EXPECT_FALSE(jobs[0].eta_seconds().has_value());
+  EXPECT_TRUE(store_->CancelCompaction("compaction-1").ok());  // too late: it stays
+  ExpectAllIsThere();
 }
 
 TEST_F(CompactionTest, JoinsSmallSegmentsOfLikeSize) {

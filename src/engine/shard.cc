@@ -158,6 +158,11 @@ uint64_t Shard::TakeOverLocked(const Segment& old, Segment* merged) {
 }
 
 void Shard::EndLastSegment(uint64_t worth_bytes) {
+  EndIfWorth(worth_bytes);
+  Publish(Pin()->version);
+}
+
+void Shard::EndIfWorth(uint64_t worth_bytes) {
   if (!segments_.empty() && segments_.back()->memory_bytes() >= worth_bytes) {
     segments_.back()->End();
   }
@@ -168,7 +173,7 @@ Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows) {
   int64_t done = 0;
   while (done < rows->num_rows()) {
     if (options_.budget != nullptr && options_.budget->pressure() != MemoryPressure::kNone) {
-      EndLastSegment(options_.budget->EarlyCloseBytes());
+      EndIfWorth(options_.budget->EarlyCloseBytes());
     }
     if (segments_.empty() || segments_.back()->room() == 0) {
       SegmentOptions options = options_;
@@ -230,7 +235,8 @@ void Shard::Publish(uint64_t version) {
   view->size_bytes = size_bytes_;
   view->segments.reserve(segments_.size());
   for (const auto& segment : segments_) {
-    view->segments.push_back({segment, segment->rows(), segment->chunks(), segment->next_expiry_ns()});
+    view->segments.push_back({segment, segment->rows(), segment->chunks(), segment->next_expiry_ns(),
+                              segment == segments_.back() && segment->room() > 0});
     view->rows += segment->rows();
     view->next_expiry_ns = std::min(view->next_expiry_ns, segment->next_expiry_ns());
   }

@@ -43,7 +43,7 @@ class Shard {
   uint64_t TakeSegmentNumber() { return next_segment_++; }
   // On an error, RESOURCE_EXHAUSTED, nothing was replaced.
   Status ReplaceSegments(const std::vector<std::shared_ptr<Segment>>& old, std::shared_ptr<Segment> merged);
-  // Where memory is short: the last segment takes no more rows if it holds so much, and can go to files.
+  // The last segment takes no more rows if it holds so much, and can go to files, or be compacted.
   void EndLastSegment(uint64_t worth_bytes);
   // Start-up, before any entry: the segments of a checkpoint in the order of their ordinals, with all their rows; then
   // what it says of all of them. `deleted_bits`: which rows are dead, counted through the segments.
@@ -78,6 +78,7 @@ class Shard {
 
  private:
   Status Append(const std::shared_ptr<arrow::RecordBatch>& rows);
+  void EndIfWorth(uint64_t worth_bytes);
   void SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint64_t version);
   void LoadIds(const Segment& segment);
   uint64_t TakeOverLocked(const Segment& old, Segment* merged);

@@ -28,7 +28,7 @@ struct SnapshotJobs::Job {
   std::chrono::steady_clock::time_point started;
 
   mutable std::mutex mu;
-  SnapshotState state = SnapshotState::kRunning;  // guarded by mu, as all below
+  JobState state = JobState::kRunning;  // guarded by mu, as all below
   std::chrono::steady_clock::time_point ended;
   Lsn lsn;
   Status error;
@@ -65,7 +65,7 @@ Status SnapshotJobs::CheckIdleLocked() const {
   }
   if (!jobs_.empty()) {
     const std::lock_guard job_lock(jobs_.back()->mu);
-    if (jobs_.back()->state == SnapshotState::kRunning) {
+    if (jobs_.back()->state == JobState::kRunning) {
       return ResourceExhausted("snapshot " + jobs_.back()->id + " is being taken: wait for its end, or cancel it");
     }
   }
@@ -140,7 +140,7 @@ void SnapshotJobs::Run(Job& job) {
   }
   const std::lock_guard lock(job.mu);
   job.ended = ended;
-  job.state = index.ok() ? SnapshotState::kDone : cancelled ? SnapshotState::kCancelled : SnapshotState::kFailed;
+  job.state = index.ok() ? JobState::kDone : cancelled ? JobState::kCancelled : JobState::kFailed;
   job.lsn = index.ok() ? index->lsn : Lsn{};
   job.error = index.ok() || cancelled ? Status() : index.status();
 }
@@ -156,22 +156,39 @@ Result<SnapshotStatus> SnapshotJobs::Find(const std::string& id) const {
   if (job == nullptr) {
     return NotFound("no such snapshot was begun since this node started: ListSnapshots tells which are complete");
   }
+  return StatusOf(*job);
+}
+
+SnapshotStatus SnapshotJobs::StatusOf(const Job& job) const {
   SnapshotStatus status;
-  status.id = job->id;
-  status.where = job->where;
-  status.collection = job->collection;
-  status.files_total = job->progress.files_total;
-  status.files_done = job->progress.files_done;
-  status.bytes_total = job->progress.bytes_total;
-  status.bytes_done = job->progress.bytes_done;
-  status.bytes_copied = job->progress.bytes_copied;
-  const std::lock_guard lock(job->mu);
-  status.state = job->state;
-  status.lsn = job->lsn;
-  status.error = job->error;
-  const auto until = job->state == SnapshotState::kRunning ? environment_.clock.SteadyNow() : job->ended;
-  status.seconds = std::chrono::duration<double>(until - job->started).count();
+  status.id = job.id;
+  status.where = job.where;
+  status.collection = job.collection;
+  status.files_total = job.progress.files_total;
+  status.files_done = job.progress.files_done;
+  status.bytes_total = job.progress.bytes_total;
+  status.bytes_done = job.progress.bytes_done;
+  status.bytes_copied = job.progress.bytes_copied;
+  const std::lock_guard lock(job.mu);
+  status.state = job.state;
+  status.lsn = job.lsn;
+  status.error = job.error;
+  const auto until = job.state == JobState::kRunning ? environment_.clock.SteadyNow() : job.ended;
+  status.seconds = std::chrono::duration<double>(until - job.started).count();
   return status;
+}
+
+std::vector<JobStatus> SnapshotJobs::List() const {
+  std::vector<std::shared_ptr<Job>> jobs;
+  {
+    const std::lock_guard lock(mu_);
+    jobs = jobs_;
+  }
+  std::vector<JobStatus> list;
+  for (const auto& job : jobs) {
+    list.push_back(StatusOf(*job).AsJob());
+  }
+  return list;
 }
 
 Status SnapshotJobs::Cancel(const std::string& id) {
@@ -183,7 +200,7 @@ Status SnapshotJobs::Cancel(const std::string& id) {
   return {};
 }
 
-Result<std::vector<ListedSnapshot>> SnapshotJobs::List(const std::string& place,
+Result<std::vector<ListedSnapshot>> SnapshotJobs::ListWritten(const std::string& place,
                                                        const Cancellation* cancellation) const {
   auto target = OpenPlace(environment_.fs, places_, place, TargetAccess::kRead, cancellation);
   if (target.status().code() == StatusCode::kNotFound) {  // the first snapshot makes the folder

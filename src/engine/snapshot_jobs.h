@@ -10,6 +10,7 @@
 
 #include "base/metrics.h"
 #include "base/status.h"
+#include "engine/job.h"
 #include "engine/snapshot.h"
 #include "engine/snapshot_places.h"
 #include "engine/snapshot_removal.h"
@@ -17,14 +18,12 @@
 
 namespace longbow::engine {
 
-enum class SnapshotState : uint8_t { kRunning, kDone, kFailed, kCancelled };
-
 // How far a snapshot is.
 struct SnapshotStatus {
   std::string id;
   std::string where;       // "/backups", "s3://bucket/prefix"
   std::string collection;  // empty: all
-  SnapshotState state = SnapshotState::kRunning;
+  JobState state = JobState::kRunning;
   uint64_t files_total = 0;  // 0 until the checkpoint is written
   uint64_t files_done = 0;
   uint64_t bytes_total = 0;
@@ -33,6 +32,10 @@ struct SnapshotStatus {
   double seconds = 0;         // since it was begun, or as long as it took
   Lsn lsn;                    // 0 until it is done
   Status error;               // of a failed one
+
+  JobStatus AsJob() const {
+    return {id, "snapshot", collection, state, "bytes", bytes_done, bytes_total, seconds, error};
+  }
 };
 
 // Thread safe. One snapshot at a time.
@@ -48,9 +51,11 @@ class SnapshotJobs {
   Result<std::string> Begin(const std::string& place, const std::string& collection);
   // NOT_FOUND if it was not begun by this object, or long ago.
   Result<SnapshotStatus> Find(const std::string& id) const;
+  // The same of all that are remembered, oldest first.
+  std::vector<JobStatus> List() const;
   // Returns at once; a snapshot that is done stays.
   Status Cancel(const std::string& id);
-  Result<std::vector<ListedSnapshot>> List(const std::string& place, const Cancellation* cancellation) const;
+  Result<std::vector<ListedSnapshot>> ListWritten(const std::string& place, const Cancellation* cancellation) const;
   // See RemoveSnapshots. RESOURCE_EXHAUSTED while a snapshot is being taken or removed: none begins meanwhile either.
   Result<RemovedSnapshots> Remove(const std::string& place, const std::string& id, const Cancellation* cancellation);
   // Cancels what runs and waits for its end; nothing begins any more.
@@ -63,6 +68,7 @@ class SnapshotJobs {
   void Run(Job& job);
   Status CheckIdleLocked() const;
   std::shared_ptr<Job> FindJob(const std::string& id) const;
+  SnapshotStatus StatusOf(const Job& job) const;
 
   Store& store_;
   const StoreEnvironment environment_;

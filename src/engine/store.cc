@@ -80,7 +80,8 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
   compaction_metrics_.compactions =
       metrics.MakeCounter("longbow_compactions_total", "Segments written again without their dead rows, or joined");
   compaction_metrics_.cancelled =
-      metrics.MakeCounter("longbow_compactions_cancelled_total", "Compactions that a stop ended");
+      metrics.MakeCounter("longbow_compactions_cancelled_total", "Compactions that a stop or a client ended");
+  compaction_metrics_.failed = metrics.MakeCounter("longbow_compactions_failed_total", "Compactions that failed");
   compaction_metrics_.rows_dropped =
       metrics.MakeCounter("longbow_compaction_rows_dropped_total", "Dead rows whose memory and disk came back");
   compaction_metrics_.rows_total =
@@ -181,7 +182,7 @@ void Store::Stop() {
     stopping_ = true;
   }
   maintenance_wake_.notify_all();
-  compaction_cancelled_.Cancel();
+  StopCompactions();
   memory_->Stop();
   if (compaction_.joinable()) {
     compaction_.join();
@@ -503,6 +504,10 @@ void Store::UpdateGauges() {
   filters_size_gauge_.Set(static_cast<double>(filters_size_bytes));
   log_size_gauge_.Set(static_cast<double>(log_->size_bytes()));
   read_only_gauge_.Set(WriteHealth().ok() ? 0 : 1);
+  if (const std::vector<JobStatus> compactions = Compactions(); !compactions.empty()) {
+    compaction_metrics_.rows_total.Set(static_cast<double>(compactions.back().total));
+    compaction_metrics_.rows_done.Set(static_cast<double>(compactions.back().done));
+  }
   memory_->UpdateGauges(all);
 }
 

@@ -29,6 +29,7 @@
 #include "engine/compaction.h"
 #include "engine/file_check.h"
 #include "engine/indexer.h"
+#include "engine/job.h"
 #include "engine/memory_budget.h"
 #include "engine/memory_keeper.h"
 #include "engine/search.h"
@@ -117,6 +118,10 @@ class Store {
   // Compacts what is due in any collection, and writes the checkpoint that frees the old files. `compacted`: how many
   // times. CANCELLED once the store stops.
   Status Compact(size_t* compacted);
+  // Those that run or ran, oldest first.
+  std::vector<JobStatus> Compactions() const;
+  // Returns at once; the collection is left alone for ten minutes then. NOT_FOUND: it was not begun by this object.
+  Status CancelCompaction(const std::string& id);
 
   // OK, or why no write can succeed.
   Status WriteHealth() const;
@@ -151,7 +156,23 @@ class Store {
   bool IsStopping() const;
   void RunMaintenance();
   void RunCompactions();
+  // store_compaction.cc
+  struct CompactionJob {
+    std::string id;
+    std::string collection;
+    uint64_t rows_total = 0;
+    std::chrono::steady_clock::time_point started;
+    CompactionProgress progress;
+    JobState state = JobState::kRunning;  // guarded by compaction_jobs_mu_, as the next two
+    std::chrono::steady_clock::time_point ended;
+    Status error;
+  };
   Result<bool> CompactOne(Collection& collection);
+  bool EndWastefulSegment(Collection& collection, const View& view);
+  Status RunCompaction(Collection& collection, const View& view, const CompactionPlan& plan, CompactionJob& job);
+  std::shared_ptr<CompactionJob> BeginCompactionJob(const Collection& collection, const CompactionPlan& plan);
+  void EndCompactionJob(CompactionJob& job, const Status& status);
+  void StopCompactions();
   std::optional<CompactionPlan> ClaimCompaction(Collection& collection, std::shared_ptr<const View>* view);
   bool HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema& schema) const;
   // store_files.cc
@@ -196,7 +217,10 @@ class Store {
   std::vector<const Segment*> compacting_;    // guarded by replacing_mu_
   bool compaction_looks_again_ = false;       // guarded by compaction_mu_: where nothing was to be done before
   std::atomic<bool> segments_changed_{true};  // moved to files, or memory was short for a compaction
-  Cancellation compaction_cancelled_;
+  mutable std::mutex compaction_jobs_mu_;
+  std::vector<std::shared_ptr<CompactionJob>> compaction_jobs_;  // guarded by compaction_jobs_mu_; the youngest last
+  uint64_t compactions_begun_ = 0;                               // guarded by compaction_jobs_mu_
+  bool compactions_stopped_ = false;                             // guarded by compaction_jobs_mu_
   std::atomic<bool> all_rows_are_there_{false};
   std::atomic<bool> files_checked_{false};
   int short_rounds_ = 0;   // of the maintenance thread: puts waited, and no segment could be moved
@@ -214,7 +238,14 @@ class Store {
   Histogram checkpoint_seconds_;
   Counter graphs_written_;
   FileCheckMetrics file_check_metrics_;
-  CompactionMetrics compaction_metrics_;
+  struct {
+    Counter compactions;
+    Counter cancelled;
+    Counter failed;
+    Counter rows_dropped;  // dead ones
+    Gauge rows_total;
+    Gauge rows_done;
+  } compaction_metrics_;
   GraphMetrics graph_metrics_;  // segments point to it
   Counter segments_moved_;
   Gauge collections_gauge_;

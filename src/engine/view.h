@@ -15,6 +15,7 @@ struct SegmentView {
   uint32_t rows = 0;
   Chunks chunks;
   int64_t next_expiry_ns = kNeverNs;  // no row that is alive here ends earlier
+  bool takes_rows = false;            // more may be appended later
 };
 
 struct View {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "flight.pb.h"
+#include "node/job_actions.h"
 #include "node/searching.h"
 #include "node/snapshot_actions.h"
 #include "wire/flight_data.h"
@@ -162,6 +163,8 @@ constexpr Action kActions[] = {
     {"SnapshotStatus", "How far a snapshot is", SnapshotStatus, false},
     {"CancelSnapshot", "Ends a snapshot that is being taken", CancelSnapshot, false},
     {"ListSnapshots", "Snapshots that are complete", ListSnapshots, true},
+    {"ListJobs", "Compactions and snapshots: how far each is", ListJobs, false},
+    {"CancelJob", "Ends one of them", CancelJob, false},
     {"DeleteSnapshot", "Removes a snapshot and what only it needs", DeleteSnapshot, true},
 };
 

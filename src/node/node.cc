@@ -48,6 +48,9 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   store.segment.kernels = options.kernels;
   store.search.ef = options.hnsw_ef_search;
   store.default_ttl_seconds = options.default_ttl.count();
+  store.compact = options.compaction_enabled;
+  store.compaction_period = options.compaction_interval;
+  store.compaction.cpu_percent = options.compaction_cpu_percent;
   store.index_threads = options.index_threads;
   store.tail_rows_max = limits::kTailRowsMax;
   // A start replays the log into memory. Only whole files are cut, so two must fit into what may be kept.

@@ -49,6 +49,10 @@ struct ServeOptions {
   uint64_t memory_limit_bytes = 0;  // of the machine or its control group, for messages; 0: not known
   std::string memory_limit_source;
 
+  bool compaction_enabled = true;
+  std::chrono::milliseconds compaction_interval{2'000};  // between looks for something to compact
+  uint32_t compaction_cpu_percent = 100;                 // of one core at most
+
   std::chrono::seconds default_ttl{0};  // of datasets whose first put says nothing about expiry; 0: rows stay
 
   // Threads, all at least 1: 0 in the configuration has become the number of cores.

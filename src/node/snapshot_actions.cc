@@ -4,6 +4,7 @@
 
 #include "base/utc_time.h"
 #include "engine/snapshot_jobs.h"
+#include "node/job_actions.h"
 #include "wire/requests.h"
 
 namespace longbow::node {
@@ -13,20 +14,6 @@ using Json = nlohmann::json;
 
 std::vector<std::string> Answer(const Json& json) {
   return {json.dump(-1, ' ', false, Json::error_handler_t::replace)};
-}
-
-const char* Word(engine::SnapshotState state) {
-  switch (state) {
-    case engine::SnapshotState::kRunning:
-      return "running";
-    case engine::SnapshotState::kDone:
-      return "done";
-    case engine::SnapshotState::kFailed:
-      return "failed";
-    case engine::SnapshotState::kCancelled:
-      return "cancelled";
-  }
-  return "?";
 }
 
 Json Describe(const engine::ListedSnapshot& snapshot) {
@@ -61,19 +48,19 @@ Result<std::vector<std::string>> SnapshotStatus(Services& services, const std::s
   Json json{{"id", status.id},
             {"target", status.where},
             {"dataset", status.collection},
-            {"state", Word(status.state)},
+            {"state", JobStateWord(status.state)},
             {"files_total", status.files_total},
             {"files_done", status.files_done},
             {"bytes_total", status.bytes_total},
             {"bytes_done", status.bytes_done},
             {"bytes_copied", status.bytes_copied},
             {"seconds", status.seconds}};
-  const double rate = status.seconds > 0 ? static_cast<double>(status.bytes_done) / status.seconds : 0;
-  json["bytes_per_second"] = rate;
-  if (status.state == engine::SnapshotState::kRunning && rate > 0) {
-    json["eta_seconds"] = static_cast<double>(status.bytes_total - status.bytes_done) / rate;
+  const engine::JobStatus job = status.AsJob();
+  json["bytes_per_second"] = job.per_second();
+  if (const auto eta_seconds = job.eta_seconds()) {
+    json["eta_seconds"] = *eta_seconds;
   }
-  if (status.state == engine::SnapshotState::kDone) {
+  if (status.state == engine::JobState::kDone) {
     json["lsn"] = status.lsn.value;
   }
   if (!status.error.ok()) {
@@ -91,7 +78,7 @@ Result<std::vector<std::string>> CancelSnapshot(Services& services, const std::s
 Result<std::vector<std::string>> ListSnapshots(Services& services, const std::string& body,
                                                const Cancellation* cancellation) {
   LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
-  LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots, services.snapshots.List(request.target, cancellation));
+  LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots, services.snapshots.ListWritten(request.target, cancellation));
   Json list = Json::array();
   for (const engine::ListedSnapshot& snapshot : snapshots) {
     list.push_back(Describe(snapshot));

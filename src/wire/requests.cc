@@ -20,6 +20,7 @@ constexpr char kSearchById[] = "invalid search-by-id request";
 constexpr char kDelete[] = "invalid delete request";
 constexpr char kSetTtl[] = "invalid SetTtl request";
 constexpr char kName[] = "invalid request";
+constexpr char kJob[] = "invalid job request";
 constexpr char kSnapshot[] = "invalid snapshot request";
 constexpr double kHybridAlpha = 0.5;  // weight of the dense part where a text query comes without one
 
@@ -285,6 +286,16 @@ Result<NameRequest> ParseName(std::string_view body) {
   CheckName(reader, "dataset", request.dataset);
   reader.Text("name", &request.name);
   CheckName(reader, "name", request.name);
+  LB_TRY(reader.Finish());
+  return request;
+}
+
+Result<JobRequest> ParseJob(std::string_view body) {
+  JobRequest request;
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kJob));
+  JsonReader reader(document.root(), kJob);
+  reader.Text("id", &request.id);
+  CheckName(reader, "id", request.id);
   LB_TRY(reader.Finish());
   return request;
 }

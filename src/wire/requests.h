@@ -56,6 +56,12 @@ struct SnapshotRequest {
 };
 Result<SnapshotRequest> ParseSnapshot(std::string_view body);
 
+// {"id": s}
+struct JobRequest {
+  std::string id;
+};
+Result<JobRequest> ParseJob(std::string_view body);
+
 // {"dataset": s} or {"name": s}; both may be given, either may be empty. Empty body = both empty.
 struct NameRequest {
   std::string dataset;

@@ -27,6 +27,8 @@ ACTIONS = {
     "CancelSnapshot",
     "ListSnapshots",
     "DeleteSnapshot",
+    "ListJobs",
+    "CancelJob",
 }
 
 

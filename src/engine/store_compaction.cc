@@ -1,0 +1,220 @@
+// Compactions of a store: when, of what, how far, and who may end them.
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "base/kill_point.h"
+#include "engine/store.h"
+
+namespace longbow::engine {
+namespace {
+
+constexpr size_t kJobsMax = 64;  // that are remembered
+constexpr std::chrono::minutes kPauseAfterCancel{10};
+
+}  // namespace
+
+void Store::RunCompactions() {
+  constexpr int kCompactionNice = 10;
+  pthread_setname_np(pthread_self(), "compact");
+  // Linux keeps a nice value per thread; failing to lower it costs fairness only.
+  (void)setpriority(PRIO_PROCESS, 0, kCompactionNice);
+  std::unique_lock lock(maintenance_mu_);
+  while (!maintenance_wake_.wait_for(lock, options_.compaction_period, [&] { return stopping_; })) {
+    lock.unlock();
+    size_t compacted = 0;
+    const Status status = Compact(&compacted);
+    if (!status.ok() && status.code() != StatusCode::kCancelled) {
+      environment_.logger.Error("a compaction failed; the segments stay as they are", {{"reason", status.ToString()}});
+    }
+    lock.lock();
+  }
+}
+
+Status Store::Compact(size_t* compacted) {
+  std::lock_guard lock(compaction_mu_);
+  // Rows that were not checked yet would get checksums that call them right.
+  if (!FilesAreChecked() || !all_rows_are_there_.load(std::memory_order_acquire)) {
+    return {};
+  }
+  *compacted = 0;
+  compaction_looks_again_ = segments_changed_.exchange(false) || MemoryIsWanted();
+  LB_TRY(ExpireRows());
+  for (const auto& collection : List()) {
+    while (true) {
+      const Result<bool> did = CompactOne(*collection);
+      if (did.status().code() == StatusCode::kCancelled && !IsStopping()) {
+        break;  // by a client, who means this one
+      }
+      LB_TRY(did.status());
+      if (!*did) {
+        break;
+      }
+      ++*compacted;
+    }
+  }
+  if (*compacted == 0) {
+    return {};
+  }
+  const Status written = WriteCheckpoint(true);
+  LB_KILL_POINT("compaction.written");
+  return written;
+}
+
+// A last segment of many dead rows takes no more, so that it can be compacted too. False: it may have to be, but not
+// while the collection is being written to.
+bool Store::EndWastefulSegment(Collection& collection, const View& view) {
+  const bool at_rest = collection.compaction.seen_version == view.version;
+  collection.compaction.seen_version = view.version;
+  const OpenSegment judged = JudgeOpenSegment(view, options_.compaction);
+  if (judged == OpenSegment::kWasteful || (judged == OpenSegment::kWastefulAtRest && at_rest)) {
+    applier_->RunBetween([&](const State&) { collection.shard.EndLastSegment(0); });
+    return true;
+  }
+  return judged == OpenSegment::kFine;
+}
+
+// What is due in a collection, if there is memory for it; its segments then stay where they are until released.
+std::optional<CompactionPlan> Store::ClaimCompaction(Collection& collection, std::shared_ptr<const View>* view) {
+  const std::lock_guard lock(replacing_mu_);
+  *view = collection.shard.Pin();
+  SegmentOptions options = options_.segment;
+  options.rows_max = SegmentRowsMax(*(*view)->schema, options);
+  std::optional<CompactionPlan> plan = PlanCompaction(**view, options, options_.compaction);
+  if (plan && !HasRoomToCompact(*plan, *(*view)->schema)) {
+    segments_changed_.store(true);  // later there may be
+    return std::nullopt;
+  }
+  if (!plan) {
+    return std::nullopt;
+  }
+  for (size_t i = plan->begin; i < plan->end; ++i) {
+    compacting_.push_back((*view)->segments[i].segment.get());
+  }
+  return plan;
+}
+
+bool Store::HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema& schema) const {
+  const uint64_t row_bytes = uint64_t{schema.dimension} * ElementSizeBytes(schema.element) +
+                             ActiveGraphRowBytes(schema.dimension) + LeanGraphRowBytes(schema.dimension);
+  return plan.live_rows == 0 || budget_.HasRoomToCompact(plan.live_rows * row_bytes);
+}
+
+// False if nothing was due.
+Result<bool> Store::CompactOne(Collection& collection) {
+  std::shared_ptr<const View> view = collection.shard.Pin();
+  auto& memory = collection.compaction;
+  const std::pair state(view->version, view->next_segment);
+  const auto now = environment_.clock.SteadyNow();
+  if ((memory.nothing_to_do_at == state && !compaction_looks_again_) || now < memory.paused_until) {
+    return false;  // to look is to count the dead of all segments
+  }
+  const bool judged = EndWastefulSegment(collection, *view);
+  const std::optional<CompactionPlan> plan = ClaimCompaction(collection, &view);
+  if (!plan) {
+    if (judged) {
+      memory.nothing_to_do_at = state;
+    }
+    return false;
+  }
+  const std::shared_ptr<CompactionJob> job = BeginCompactionJob(collection, *plan);
+  const Status status = RunCompaction(collection, *view, *plan, *job);
+  EndCompactionJob(*job, status);
+  if (status.code() == StatusCode::kCancelled) {
+    memory.paused_until = environment_.clock.SteadyNow() + kPauseAfterCancel;
+  }
+  LB_TRY(status);
+  return true;
+}
+
+Status Store::RunCompaction(Collection& collection, const View& view, const CompactionPlan& plan, CompactionJob& job) {
+  LB_KILL_POINT("compaction.begin");
+  uint64_t number = 0;
+  applier_->RunBetween([&](const State&) { number = collection.shard.TakeSegmentNumber(); });
+  Result<std::shared_ptr<Segment>> merged =
+      engine::Compact(view, plan, number, options_.segment, options_.compaction.cpu_percent, &job.progress);
+  const std::lock_guard lock(replacing_mu_);
+  compacting_.clear();
+  LB_TRY(merged.status());
+  std::vector<std::shared_ptr<Segment>> old;
+  uint64_t rows = 0;
+  for (size_t i = plan.begin; i < plan.end; ++i) {
+    old.push_back(view.segments[i].segment);
+    rows += view.segments[i].rows;
+  }
+  LB_KILL_POINT("compaction.copied");
+  Status replaced;
+  applier_->RunBetween([&](const State&) { replaced = collection.shard.ReplaceSegments(old, std::move(*merged)); });
+  LB_TRY(replaced);
+  LB_KILL_POINT("compaction.replaced");
+  compaction_metrics_.rows_dropped.Add(static_cast<double>(rows - plan.live_rows));
+  environment_.logger.Info("segments compacted", {{"dataset", collection.name},
+                                                  {"segments", plan.end - plan.begin},
+                                                  {"rows_before", rows},
+                                                  {"rows", plan.live_rows}});
+  return {};
+}
+
+std::shared_ptr<Store::CompactionJob> Store::BeginCompactionJob(const Collection& collection,
+                                                                const CompactionPlan& plan) {
+  auto job = std::make_shared<CompactionJob>();
+  job->collection = collection.name;
+  job->rows_total = plan.live_rows * 2;
+  job->started = environment_.clock.SteadyNow();
+  const std::lock_guard lock(compaction_jobs_mu_);
+  job->id = "compaction-" + std::to_string(++compactions_begun_);
+  if (compaction_jobs_.size() == kJobsMax) {
+    compaction_jobs_.erase(compaction_jobs_.begin());
+  }
+  compaction_jobs_.push_back(job);
+  if (compactions_stopped_) {
+    job->progress.cancellation.Cancel();
+  }
+  return job;
+}
+
+void Store::EndCompactionJob(CompactionJob& job, const Status& status) {
+  const bool cancelled = status.code() == StatusCode::kCancelled;
+  (status.ok()  ? compaction_metrics_.compactions
+   : cancelled ? compaction_metrics_.cancelled
+               : compaction_metrics_.failed)
+      .Add();
+  const std::lock_guard lock(compaction_jobs_mu_);
+  job.ended = environment_.clock.SteadyNow();
+  job.state = status.ok() ? JobState::kDone : cancelled ? JobState::kCancelled : JobState::kFailed;
+  job.error = status.ok() || cancelled ? Status() : status;
+}
+
+std::vector<JobStatus> Store::Compactions() const {
+  const std::lock_guard lock(compaction_jobs_mu_);
+  std::vector<JobStatus> list;
+  for (const auto& job : compaction_jobs_) {
+    const auto until = job->state == JobState::kRunning ? environment_.clock.SteadyNow() : job->ended;
+    const uint64_t done = job->state == JobState::kDone ? job->rows_total : job->progress.rows_done.load();
+    list.push_back({job->id, "compaction", job->collection, job->state, "rows", done, job->rows_total,
+                    std::chrono::duration<double>(until - job->started).count(), job->error});
+  }
+  return list;
+}
+
+Status Store::CancelCompaction(const std::string& id) {
+  const std::lock_guard lock(compaction_jobs_mu_);
+  const auto found = std::find_if(compaction_jobs_.begin(), compaction_jobs_.end(),
+                                  [&](const auto& job) { return job->id == id; });
+  if (found == compaction_jobs_.end()) {
+    return NotFound("no such compaction was begun since this node started");
+  }
+  (*found)->progress.cancellation.Cancel();
+  return {};
+}
+
+void Store::StopCompactions() {
+  const std::lock_guard lock(compaction_jobs_mu_);
+  compactions_stopped_ = true;
+  if (!compaction_jobs_.empty()) {
+    compaction_jobs_.back()->progress.cancellation.Cancel();
+  }
+}
+
+}  // namespace longbow::engine
