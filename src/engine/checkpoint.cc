@@ -40,6 +40,10 @@ bool SameSegments(const storage::CollectionEntry& entry, const View& view) {
                     [](const auto& a, const SegmentView& b) { return a.number == b.segment->number(); });
 }
 
+SegmentIdentity IdentityOf(const storage::SegmentEntry& entry) {
+  return {entry.number, entry.first_ordinal, entry.parts.empty() || entry.parts.front().vectors.any()};
+}
+
 }  // namespace
 
 StateCut CutOf(const State& state) {
@@ -94,7 +98,7 @@ Result<std::shared_ptr<Segment>> Checkpoints::LoadSegment(const Collection& coll
                                                           std::vector<std::string>* warnings) {
   const CollectionSchema& schema = *collection.shard.Pin()->schema;
   const SegmentOptions& options = collection.shard.segment_options();
-  const SegmentIdentity identity{entry.number, entry.first_ordinal};
+  const SegmentIdentity identity = IdentityOf(entry);
   const auto rows = static_cast<uint32_t>(entry.rows());
   LB_ASSIGN(std::shared_ptr<const RowOrdinals> ordinals, ReadOrdinals(folder_, entry));
   const bool is_open = is_last && !entry.graph.any() && ordinals == nullptr && rows < options.rows_max;
@@ -117,7 +121,7 @@ Result<std::shared_ptr<Segment>> Checkpoints::MapSegment(const Collection& colle
   const CollectionSchema& schema = *collection.shard.Pin()->schema;
   LB_ASSIGN(std::shared_ptr<const RowOrdinals> ordinals, ReadOrdinals(folder_, entry));
   LB_ASSIGN(std::shared_ptr<Segment> segment,
-            Segment::CreateClosed(schema, collection.shard.segment_options(), {entry.number, entry.first_ordinal},
+            Segment::CreateClosed(schema, collection.shard.segment_options(), IdentityOf(entry),
                                   static_cast<uint32_t>(entry.rows()), entry.end_ordinal, std::move(ordinals)));
   for (const storage::PartEntry& part : entry.parts) {
     LB_TRY(MapPart(folder_, part, schema, segment.get()));

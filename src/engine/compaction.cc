@@ -67,9 +67,10 @@ class Rewriter {
     const Segment& first = *view_.segments[plan_.begin].segment;
     const Segment& last = *view_.segments[plan_.end - 1].segment;
     const uint64_t end_ordinal = last.OrdinalOf(view_.segments[plan_.end - 1].rows - 1) + 1;
-    LB_ASSIGN(merged_, Segment::CreateClosed(*view_.schema, options, {number, first.first_ordinal()},
-                                             static_cast<uint32_t>(plan_.live_rows), end_ordinal,
-                                             Ordinals(first.first_ordinal(), end_ordinal)));
+    LB_ASSIGN(merged_,
+              Segment::CreateClosed(*view_.schema, options, {number, first.first_ordinal(), first.searchable()},
+                                    static_cast<uint32_t>(plan_.live_rows), end_ordinal,
+                                    Ordinals(first.first_ordinal(), end_ordinal)));
     if (merged_->searchable()) {
       LB_TRY(CopyAllVectors());
     }
@@ -246,6 +247,7 @@ std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOpti
     CompactionPlan run{begin, begin, 0};
     uint32_t largest = 0;
     while (run.end < segments.size() && !segments[run.end].takes_rows && segments[run.end].rows > 0 &&
+           segments[run.end].segment->searchable() == segments[begin].segment->searchable() &&
            run.live_rows + live[run.end] <= segment_options.rows_max &&
            segments[run.end].segment->OrdinalOf(segments[run.end].rows - 1) - segments[begin].segment->first_ordinal() <
                std::numeric_limits<uint32_t>::max()) {

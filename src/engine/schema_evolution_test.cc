@@ -144,7 +144,7 @@ class SchemaEvolutionTest : public ::testing::Test {
   }
 
   // Each column as a type of its ladder, at most `rank`; some columns are left out.
-  void PutSome(size_t rank) {
+  void PutSome(size_t rank, bool with_vectors) {
     const auto count = static_cast<int64_t>(1 + random_.Below(80));
     arrow::FieldVector fields;
     arrow::ArrayVector arrays;
@@ -169,13 +169,20 @@ class SchemaEvolutionTest : public ::testing::Test {
     for (int64_t i = 0; i < count; ++i) {
       plain.push_back({i, RandomVector(random_, kDimension), ""});
     }
-    const auto vectors = TestBatch(TestSchema(kDimension), plain);
-    fields.push_back(vectors->schema()->field(1));
-    arrays.push_back(vectors->column(1));
+    if (with_vectors) {
+      const auto vectors = TestBatch(TestSchema(kDimension), plain);
+      fields.push_back(vectors->schema()->field(1));
+      arrays.push_back(vectors->column(1));
+    }
     const Status status = PutBatch(arrow::RecordBatch::Make(arrow::schema(fields), count, arrays));
     ASSERT_TRUE(status.ok()) << status.ToString();
     for (const Row& row : rows) {
-      model_[std::get<int64_t>(row.at("id"))] = row;
+      const int64_t id = std::get<int64_t>(row.at("id"));
+      model_[id] = row;
+      with_vector_.erase(id);
+      if (with_vectors) {
+        with_vector_.insert(id);
+      }
     }
   }
 
@@ -190,6 +197,9 @@ class SchemaEvolutionTest : public ::testing::Test {
         const auto row = model_.find(std::get<int64_t>(ValueAt(*batch->GetColumnByName("id"), i)));
         ASSERT_NE(row, model_.end());
         ++found;
+        if (const auto vectors = batch->GetColumnByName("vector")) {
+          ASSERT_EQ(vectors->IsValid(i), with_vector_.contains(row->first));
+        }
         for (const auto& [name, at] : widest_) {
           const auto column = batch->GetColumnByName(name);
           const auto expected = row->second.find(name);
@@ -239,7 +249,12 @@ class SchemaEvolutionTest : public ::testing::Test {
       search.k = 5000;
       search.filter = filter;
       const auto results = store_->Search(search, nullptr);
+      if (Schema().vector_column < 0) {
+        ASSERT_EQ(results.status().code(), StatusCode::kFailedPrecondition);
+        continue;
+      }
       ASSERT_TRUE(results.ok()) << results.status().ToString();
+      std::erase_if(expected, [&](int64_t id) { return !with_vector_.contains(id); });
       std::set<int64_t> found;
       for (const Hit& hit : results->front().hits) {
         found.insert(static_cast<int64_t>(hit.id));
@@ -255,6 +270,7 @@ class SchemaEvolutionTest : public ::testing::Test {
   std::shared_ptr<const View> view_;
   Random random_{31};
   std::map<int64_t, Row> model_;
+  std::set<int64_t> with_vector_;
   std::map<std::string, size_t> widest_;  // rung of each column that was put
 };
 
@@ -264,11 +280,12 @@ TEST_F(SchemaEvolutionTest, RandomEvolutionsAgreeWithAModel) {
     uint64_t version = 0;
     for (int step = 0; step < 80; ++step) {
       SCOPED_TRACE(testing::Message() << "story " << story << " step " << step);
-      PutSome(static_cast<size_t>(step) / 20);
+      PutSome(static_cast<size_t>(step) / 20, story % 2 == 0 || step >= 30);
       if (random_.Below(4) == 0 && !model_.empty()) {
         const int64_t id = model_.begin()->first;
         ASSERT_TRUE(store_->Delete("a", {std::to_string(id)}).ok());
         model_.erase(id);
+        with_vector_.erase(id);
       }
       if (random_.Below(6) == 0) {
         ASSERT_TRUE(store_->Checkpoint().ok());
@@ -292,7 +309,40 @@ TEST_F(SchemaEvolutionTest, RandomEvolutionsAgreeWithAModel) {
     EXPECT_GT(version, 5u);
     ASSERT_TRUE(store_->DropCollection("a").ok());
     model_.clear();
+    with_vector_.clear();
     widest_.clear();
+  }
+}
+
+TEST_F(SchemaEvolutionTest, TheFirstVectorsSayWhatTheyAre) {
+  Open();
+  const auto id = arrow::field("id", arrow::int64());
+  const auto ids = ArrayOf(arrow::int64(), {Value(int64_t{7})});
+  ASSERT_TRUE(PutBatch(arrow::RecordBatch::Make(arrow::schema({id}), 1, {ids})).ok());
+  const auto vectors = TestBatch(TestSchema(kDimension), {{8, RandomVector(random_, kDimension), ""}})->column(1);
+  const auto with = [&](const char* metric, const std::shared_ptr<arrow::Array>& column) {
+    const auto metadata = arrow::key_value_metadata({"longbow.metric"}, {metric});
+    return arrow::RecordBatch::Make(arrow::schema({id, arrow::field("vector", column->type())}, metadata), 1,
+                                    {ArrayOf(arrow::int64(), {Value(int64_t{8})}), column});
+  };
+  EXPECT_EQ(PutBatch(with("hamming", vectors)).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(PutBatch(with("cosine", ids)).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Schema().vector_column, -1);
+  ASSERT_TRUE(PutBatch(with("cosine", vectors)).ok());
+  EXPECT_EQ(PutBatch(with("euclidean", vectors)).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(PutBatch(arrow::RecordBatch::Make(arrow::schema({id}), 1, {ids})).code(), StatusCode::kInvalidArgument);
+  for (int life = 0; life < 3; ++life) {
+    EXPECT_EQ(Schema().metric, Metric::kCosine);
+    EXPECT_EQ(Schema().dimension, static_cast<uint32_t>(kDimension));
+    const auto hits = store_->SearchById("a", "8", 5, nullptr);
+    ASSERT_TRUE(hits.ok()) << hits.status().ToString();
+    ASSERT_EQ(hits->size(), 1u);
+    EXPECT_EQ(hits->front().id, 8u);
+    EXPECT_EQ(store_->SearchById("a", "7", 5, nullptr).status().code(), StatusCode::kFailedPrecondition);
+    if (life == 1) {
+      ASSERT_TRUE(store_->Checkpoint().ok());
+    }
+    Open();
   }
 }
 

@@ -336,7 +336,9 @@ Result<QueryVector> VectorOf(const View& view, uint64_t ordinal) {
     return NotFound("no row has ordinal " + std::to_string(ordinal));
   }
   if (!place.segment->segment->searchable()) {
-    return FailedPrecondition("index not initialized: the dataset has no vector column");
+    return view.schema->vector_column < 0
+               ? FailedPrecondition("index not initialized: the dataset has no vector column")
+               : FailedPrecondition("the row has no vector: it was put before the dataset got a vector column");
   }
   const index::VectorRows& rows = place.segment->segment->vectors();
   return index::NumbersOf(rows.type(), rows.bytes(place.row), rows.dimension());
@@ -362,7 +364,9 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
                                  .filter_key = SelectionCache::KeyOf(request.filter, view.schema->version)};
   std::vector<SegmentPlan> plans;
   for (const SegmentView& segment : view.segments) {
-    plans.push_back(PlanSegment(segment, predicate, plan_request));
+    if (segment.segment->searchable()) {
+      plans.push_back(PlanSegment(segment, predicate, plan_request));
+    }
   }
   const NearnessLimit limit{view.schema->metric, request.radius, request.score_min};
 

@@ -63,7 +63,7 @@ Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema,
     return ResourceExhausted("no memory for a new segment of " + std::to_string(options.rows_max) + " rows");
   }
   segment->chunks_ = std::make_shared<ChunkList>(16);
-  if (schema.vector_column >= 0) {
+  if (schema.vector_column >= 0 && identity.has_vectors) {
     LB_ASSIGN(segment->vectors_, index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric,
                                                            *options.kernels, schema.element));
     if (!IsBitMetric(schema.metric)) {
@@ -99,6 +99,10 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
   std::shared_ptr<arrow::Schema> types = schema.columns;
   for (int i = 0; i < schema.columns->num_fields(); ++i) {
     const auto& field = schema.columns->field(i);
+    if (i == schema.vector_column && vectors_ == nullptr) {
+      LB_ASSIGN(arrays[i], NullVectors(schema, count));
+      continue;
+    }
     arrays[i] = i == schema.vector_column ? VectorColumn(schema, vectors_, rows_, count)
                                           : columns.GetColumnByName(field->name());
     if (arrays[i] == nullptr) {

@@ -36,6 +36,7 @@ uint32_t SegmentRowsMax(const CollectionSchema& schema, const SegmentOptions& op
 struct SegmentIdentity {
   uint64_t number = 0;  // no other of the shard ever had it
   uint64_t first_ordinal = 0;
+  bool has_vectors = true;  // false: its rows were put before the collection got vectors
 };
 
 // Rows are appended by the shard's one writer and linked into the graph by the indexer behind it; readers see the rows
@@ -129,7 +130,7 @@ class Segment {
   bool is_closed_ = false;
   uint64_t end_ordinal_ = 0;                     // of a closed one
   std::shared_ptr<const RowOrdinals> ordinals_;  // null: no holes
-  std::shared_ptr<index::VectorRows> vectors_;   // null: the collection has no vector column
+  std::shared_ptr<index::VectorRows> vectors_;   // null: the rows have no vectors
 
   ZeroedArray<uint64_t> deleted_at_;
   std::unique_ptr<ExpiryTimes> expiry_;  // null while the collection has no expiry column

@@ -175,6 +175,9 @@ Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows) {
     if (options_.budget != nullptr && options_.budget->pressure() != MemoryPressure::kNone) {
       EndIfWorth(options_.budget->EarlyCloseBytes());
     }
+    if (!segments_.empty() && schema_->vector_column >= 0 && !segments_.back()->searchable()) {
+      segments_.back()->End();  // the first vectors of the collection
+    }
     if (segments_.empty() || segments_.back()->room() == 0) {
       SegmentOptions options = options_;
       options.rows_max = SegmentRowsMax(*schema_, options_);

@@ -201,7 +201,7 @@ Status SnapshotJobs::Cancel(const std::string& id) {
 }
 
 Result<std::vector<ListedSnapshot>> SnapshotJobs::ListWritten(const std::string& place,
-                                                       const Cancellation* cancellation) const {
+                                                              const Cancellation* cancellation) const {
   auto target = OpenPlace(environment_.fs, places_, place, TargetAccess::kRead, cancellation);
   if (target.status().code() == StatusCode::kNotFound) {  // the first snapshot makes the folder
     return std::vector<ListedSnapshot>();

@@ -176,7 +176,7 @@ std::shared_ptr<Store::CompactionJob> Store::BeginCompactionJob(const Collection
 
 void Store::EndCompactionJob(CompactionJob& job, const Status& status) {
   const bool cancelled = status.code() == StatusCode::kCancelled;
-  (status.ok()  ? compaction_metrics_.compactions
+  (status.ok() ? compaction_metrics_.compactions
    : cancelled ? compaction_metrics_.cancelled
                : compaction_metrics_.failed)
       .Add();
@@ -200,8 +200,8 @@ std::vector<JobStatus> Store::Compactions() const {
 
 Status Store::CancelCompaction(const std::string& id) {
   const std::lock_guard lock(compaction_jobs_mu_);
-  const auto found = std::find_if(compaction_jobs_.begin(), compaction_jobs_.end(),
-                                  [&](const auto& job) { return job->id == id; });
+  const auto found =
+      std::find_if(compaction_jobs_.begin(), compaction_jobs_.end(), [&](const auto& job) { return job->id == id; });
   if (found == compaction_jobs_.end()) {
     return NotFound("no such compaction was begun since this node started");
   }

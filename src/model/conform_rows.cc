@@ -16,7 +16,9 @@ Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& sc
   for (int i = 0; i < count; ++i) {
     const auto& field = schema.columns->field(i);
     columns[i] = rows.GetColumnByName(field->name());
-    if (columns[i] == nullptr) {
+    if (columns[i] == nullptr && i == schema.vector_column) {
+      LB_ASSIGN(columns[i], NullVectors(schema, rows.num_rows()));
+    } else if (columns[i] == nullptr) {
       auto nulls = arrow::MakeArrayOfNull(field->type(), rows.num_rows());
       if (!nulls.ok()) {
         return ResourceExhausted("no memory for column \"" + field->name() + "\": " + nulls.status().message());

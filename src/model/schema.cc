@@ -162,7 +162,7 @@ int VectorColumnOf(const arrow::Schema& schema) {
   return vector >= 0 ? vector : schema.GetFieldIndex("embedding");
 }
 
-// A batch must bring the columns that have a role, and cannot bring a role that the collection was created without.
+// A batch must bring the columns that have a role, and cannot bring ids to rows that have none.
 Status CheckRoles(const CollectionSchema& existing, const CollectionSchema& incoming) {
   const arrow::Schema& columns = *existing.columns;
   for (const int role : {existing.id_column, existing.vector_column}) {
@@ -177,10 +177,10 @@ Status CheckRoles(const CollectionSchema& existing, const CollectionSchema& inco
   if (incoming.vector_column < 0) {
     return {};
   }
-  const std::string& vector = incoming.columns->field(incoming.vector_column)->name();
   if (existing.vector_column < 0) {
-    return InvalidArgument("column " + Quoted(vector) + " cannot be added: the collection was created without vectors");
+    return {};
   }
+  const std::string& vector = incoming.columns->field(incoming.vector_column)->name();
   if (const std::string& known = columns.field(existing.vector_column)->name(); known != vector) {
     return InvalidArgument("column " + Quoted(vector) + " cannot be added: the collection's vectors are in column " +
                            Quoted(known));
@@ -190,6 +190,10 @@ Status CheckRoles(const CollectionSchema& existing, const CollectionSchema& inco
 
 Status CheckMetric(const CollectionSchema& existing, const arrow::Schema& incoming) {
   LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(incoming));
+  LB_ASSIGN(const std::optional<Metric> known, StatedMetric(*existing.columns));
+  if (existing.vector_column < 0 && !known && VectorColumnOf(incoming) >= 0) {
+    return {};  // its first vectors say what theirs is
+  }
   if (metric && *metric != existing.metric) {
     return InvalidArgument(
         "metric mismatch: the collection has longbow.metric=" + std::string(MetricName(existing.metric)) +
@@ -282,6 +286,30 @@ Result<arrow::FieldVector> MergeFields(const CollectionSchema& existing, const a
   return fields;
 }
 
+// Makes the collection one of vectors from this put on: what the put says of them comes with the column.
+Status AdoptVectorColumn(const arrow::Schema& incoming, CollectionSchema* merged) {
+  const std::shared_ptr<arrow::Field> field = incoming.field(VectorColumnOf(incoming));
+  auto marks = field->metadata() == nullptr ? std::make_shared<arrow::KeyValueMetadata>() : field->metadata()->Copy();
+  for (const char* key : {kVectorTypeKey, kComplexKey}) {
+    if (const std::string mark = Mark(incoming, *field, key); !mark.empty()) {
+      (void)marks->Set(key, mark);
+    }
+  }
+  LB_ASSIGN(const std::optional<Metric> metric, StatedMetric(incoming));
+  const auto metadata = merged->columns->metadata()->Copy();
+  if (metric) {
+    (void)metadata->Set(kMetricKey, std::string(MetricName(*metric)));
+    merged->metric = *metric;
+  }
+  merged->vector_column = VectorColumnOf(*merged->columns);
+  arrow::FieldVector fields = merged->columns->fields();
+  auto& own = fields[static_cast<size_t>(merged->vector_column)];
+  own = own->WithMetadata(std::move(marks));
+  merged->columns = arrow::schema(std::move(fields), metadata);
+  LB_TRY(ReadVectorColumn(merged));
+  return CheckMetricOfElements(*merged);
+}
+
 }  // namespace
 
 Result<CollectionSchema> CollectionSchema::FromArrow(const std::shared_ptr<arrow::Schema>& schema) {
@@ -340,6 +368,9 @@ Result<CollectionSchema> CollectionSchema::Merge(const std::shared_ptr<arrow::Sc
   ++merged.version;
   merged.columns = arrow::schema(std::move(fields), MetadataOfVersion(*columns, merged.version));
   LB_TRY(CheckColumns(*merged.columns));
+  if (vector_column < 0 && view.vector_column >= 0) {
+    LB_TRY(AdoptVectorColumn(*incoming, &merged));
+  }
   return merged;
 }
 

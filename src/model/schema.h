@@ -41,7 +41,9 @@ struct CollectionSchema {
 
   // The schema after a put with `incoming` columns: new columns are added, missing ones (not id, not vector) allowed; a
   // column of a wider type (widening.h) becomes that, a narrower one is taken; other types are refused: `schema
-  // mismatch: type mismatch for column "id": existing=int64, new=utf8 (...)`. Returns *this when nothing changes.
+  // mismatch: type mismatch for column "id": existing=int64, new=utf8 (...)`. A collection without vectors gets them by
+  // the first put that has some, with the metric that it states; the rows before have none. Returns *this when nothing
+  // changes.
   Result<CollectionSchema> Merge(const std::shared_ptr<arrow::Schema>& incoming) const;
 
   // The schema once rows put from now on live for `ttl_seconds` (0: for ever) unless `column`, the expiry column, says
@@ -56,6 +58,10 @@ Status ValidateRows(const CollectionSchema& schema, const arrow::RecordBatch& ro
 // `rows` with exactly the columns of `schema`, in its order: absent ones null, narrower ones widened. Columns that fit
 // are shared.
 Result<std::shared_ptr<arrow::RecordBatch>> ConformTo(const CollectionSchema& schema, const arrow::RecordBatch& rows);
+
+// The vector column of rows that have no vectors; takes address space, not memory. RESOURCE_EXHAUSTED if even that
+// is not there.
+Result<std::shared_ptr<arrow::Array>> NullVectors(const CollectionSchema& schema, int64_t rows);
 
 // Key of row `i` of an id column (integer or text types as accepted by FromArrow; not null).
 RowKey KeyAt(const arrow::Array& ids, int64_t i);

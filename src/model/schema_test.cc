@@ -251,12 +251,36 @@ TEST(Merge, RefusesWhatTheContractRefuses) {
 
   const CollectionSchema utf8 = Make({Id(arrow::utf8())});
   ExpectInvalid(utf8.Merge(SchemaOf({Id(arrow::binary())})).status(), "existing=utf8, new=binary");
-  ExpectInvalid(utf8.Merge(SchemaOf({Id(arrow::utf8()), Vector()})).status(), "column \"vector\" cannot be added");
+  ExpectInvalid(utf8.Merge(SchemaOf({Id(arrow::utf8()), arrow::field("vector", arrow::utf8())})).status(),
+                "cannot hold vectors");
   const CollectionSchema no_id = Make({Vector()});
   ExpectInvalid(no_id.Merge(SchemaOf({Id(), Vector()})).status(), "column \"id\" cannot be added");
   const CollectionSchema embedding = Make({arrow::field("embedding", arrow::fixed_size_list(arrow::float32(), 2))});
   ExpectInvalid(embedding.Merge(SchemaOf({embedding.columns->field(0), Vector(2)})).status(),
                 "the collection's vectors are in column \"embedding\"");
+}
+
+TEST(Merge, AddsVectorsWithWhatThePutSaysOfThem) {
+  const CollectionSchema plain = Make({Id()});
+  const auto marks = arrow::key_value_metadata({"longbow.metric", "longbow.vector_type"}, {"cosine", "bfloat16"});
+  const auto put = arrow::schema({Id(), Vector(4, arrow::uint16())}, marks);
+  const auto merged = plain.Merge(put);
+  ASSERT_TRUE(merged.ok()) << merged.status().ToString();
+  EXPECT_EQ(merged->vector_column, 1);
+  EXPECT_EQ(merged->dimension, 4u);
+  EXPECT_EQ(merged->element, ElementType::kBFloat16);
+  EXPECT_EQ(merged->metric, Metric::kCosine);
+  EXPECT_EQ(merged->version, 2u);
+  EXPECT_TRUE(merged->columns->field(1)->nullable());
+  const auto again = CollectionSchema::FromArrow(merged->columns);  // as after a restart
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->element, ElementType::kBFloat16);
+  EXPECT_EQ(again->metric, Metric::kCosine);
+  EXPECT_EQ(again->version, 2u);
+  EXPECT_TRUE(merged->Merge(put).ok());
+  ExpectInvalid(merged->Merge(SchemaOf({Id()})).status(), "column \"vector\" is missing");
+  const CollectionSchema stated = Make({Id()}, "euclidean");
+  ExpectInvalid(stated.Merge(put).status(), "metric mismatch");
 }
 
 TEST(Merge, IgnoresTheNameOfAVectorsElement) {

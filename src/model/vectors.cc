@@ -2,13 +2,17 @@
 #include "model/vectors.h"
 
 #include <arrow/array.h>
+#include <arrow/buffer.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/bitmap_builders.h>
 
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "model/type_name.h"
 
@@ -87,6 +91,30 @@ int64_t FirstNotFinite(const VectorElements& elements) {
     default:
       return -1;
   }
+}
+
+Result<std::shared_ptr<arrow::Array>> NullVectors(const CollectionSchema& schema, int64_t rows) {
+  // Arrow's own would write zeros for every element; pages of zeros that are only read are the kernel's one.
+  class ZeroPages final : public arrow::Buffer {
+   public:
+    ZeroPages(std::unique_ptr<void, decltype(&std::free)> zeros, int64_t size_bytes)
+        : Buffer(static_cast<const uint8_t*>(zeros.get()), size_bytes), zeros_(std::move(zeros)) {}
+
+   private:
+    const std::unique_ptr<void, decltype(&std::free)> zeros_;
+  };
+  const std::shared_ptr<arrow::DataType>& type = schema.columns->field(schema.vector_column)->type();
+  const int64_t elements = rows * schema.dimension;
+  const int64_t size_bytes = std::max<int64_t>(1, elements * static_cast<int64_t>(ElementSizeBytes(schema.element)));
+  std::unique_ptr<void, decltype(&std::free)> zeros(std::calloc(1, static_cast<size_t>(size_bytes)), &std::free);
+  auto none = arrow::AllocateEmptyBitmap(rows);
+  if (zeros == nullptr || !none.ok()) {
+    return ResourceExhausted("no memory for " + std::to_string(rows) + " rows without vectors");
+  }
+  auto values = arrow::ArrayData::Make(type->field(0)->type(), elements,
+                                       {nullptr, std::make_shared<ZeroPages>(std::move(zeros), size_bytes)}, 0);
+  return std::shared_ptr<arrow::Array>(
+      std::make_shared<arrow::FixedSizeListArray>(type, rows, arrow::MakeArray(values), *std::move(none), rows));
 }
 
 Status CopyVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, void* out) {
