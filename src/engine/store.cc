@@ -52,70 +52,16 @@ Status UnknownDataset(const std::string& name) { return NotFound("dataset " + na
 
 Store::Store(StoreEnvironment environment, StoreOptions options)
     : environment_(environment),
+      metrics_(environment.metrics),
       budget_(options.memory.budget, environment.clock),
       options_([&] {
-        options.segment.graph.metrics = &graph_metrics_;
+        options.segment.graph.metrics = &metrics_.graph;
         options.segment.clock = &environment_.clock;
         options.segment.budget = options.segment.graph.budget = budget_.bounded() ? &budget_ : nullptr;
         return std::move(options);
       }()),
       checkpoints_(environment.fs, options_.data_dir) {
-  Metrics& metrics = environment_.metrics;
-  rows_put_ = metrics.MakeCounter("longbow_rows_put_total", "Rows acknowledged by puts");
-  rows_deleted_ = metrics.MakeCounter("longbow_rows_deleted_total", "Ids acknowledged by deletes");
-  rows_expired_ = metrics.MakeCounter("longbow_rows_expired_total", "Rows deleted because their time had come");
-  log_writes_ = metrics.MakeCounter("longbow_wal_writes_total", "Entries made durable in the write-ahead log");
-  log_write_errors_ =
-      metrics.MakeCounter("longbow_wal_write_errors_total", "Entries the write-ahead log refused or could not write");
-  fsync_seconds_ = metrics.MakeHistogram("longbow_wal_fsync_duration_seconds",
-                                         "Time of one fdatasync of the write-ahead log", LatencyBuckets());
-  log_recoveries_ = metrics.MakeCounter("longbow_wal_recoveries_total",
-                                        "Times the write-ahead log took writes again after the disk had failed");
-  checkpoints_written_ = metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "ok"}});
-  checkpoints_failed_ =
-      metrics.MakeCounter("longbow_checkpoints_total", "Checkpoints by outcome", {{"status", "error"}});
-  checkpoint_seconds_ =
-      metrics.MakeHistogram("longbow_checkpoint_duration_seconds", "Time to write a checkpoint", LatencyBuckets());
-  graphs_written_ = metrics.MakeCounter("longbow_graphs_written_total", "Sealed graphs written to files");
-  compaction_metrics_.compactions =
-      metrics.MakeCounter("longbow_compactions_total", "Segments written again without their dead rows, or joined");
-  compaction_metrics_.cancelled =
-      metrics.MakeCounter("longbow_compactions_cancelled_total", "Compactions that a stop or a client ended");
-  compaction_metrics_.failed = metrics.MakeCounter("longbow_compactions_failed_total", "Compactions that failed");
-  compaction_metrics_.rows_dropped =
-      metrics.MakeCounter("longbow_compaction_rows_dropped_total", "Dead rows whose memory and disk came back");
-  compaction_metrics_.rows_total =
-      metrics.MakeGauge("longbow_compaction_rows", "Rows to copy and link by the compaction that runs, or ran last");
-  compaction_metrics_.rows_done = metrics.MakeGauge("longbow_compaction_rows_done", "Of them, done");
-  file_check_metrics_.bytes_checked = metrics.MakeCounter(
-      "longbow_files_checked_bytes_total", "Bytes of graphs, vectors and segments read behind a start to check them");
-  file_check_metrics_.damages =
-      metrics.MakeCounter("longbow_file_damages_total", "Files, or parts of them, found damaged behind a start");
-  file_check_metrics_.rows_lost =
-      metrics.MakeGauge("longbow_rows_lost", "Rows whose vectors no file has any more: restore from a snapshot");
-  graph_metrics_.seals = metrics.MakeCounter("longbow_graph_seals_total", "Sealed graphs built from active ones");
-  graph_metrics_.unlinked_rows =
-      metrics.MakeCounter("longbow_graph_unlinked_rows_total", "Dead rows whose links were freed");
-  graph_metrics_.repaired_rows = metrics.MakeCounter("longbow_graph_repaired_rows_total",
-                                                     "Rows that no walk could reach and that were linked again");
-  graph_metrics_.recall_sampled =
-      metrics.MakeHistogram("longbow_search_recall_sampled",
-                            "Recall of single searches, of which some are asked again and compared with a scan",
-                            {0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1});
-  graph_metrics_.failures =
-      metrics.MakeCounter("longbow_graph_failures_total", "Graphs there was no memory for: their rows are scanned");
-  segments_moved_ = metrics.MakeCounter("longbow_segments_moved_to_files_total",
-                                        "Segments whose rows were mapped from files because memory was short");
-  collections_gauge_ = metrics.MakeGauge("longbow_store_active_datasets", "Datasets");
-  rows_gauge_ = metrics.MakeGauge("longbow_vector_index_size", "Live rows of all datasets");
-  tail_gauge_ =
-      metrics.MakeGauge("longbow_index_queue_depth", "Rows not yet linked into a graph; searches scan them exactly");
-  filters_size_gauge_ = metrics.MakeGauge("longbow_filter_index_size_bytes",
-                                          "Indexes of columns, and of vectors in their order, made for filters");
-  log_size_gauge_ = metrics.MakeGauge("longbow_wal_size_bytes", "Size of the write-ahead log on disk");
-  read_only_gauge_ =
-      metrics.MakeGauge("longbow_read_only", "1 after a failed write to the log, until the disk takes writes again");
-  memory_ = std::make_unique<MemoryKeeper>(options_.memory, budget_, metrics);
+  memory_ = std::make_unique<MemoryKeeper>(options_.memory, budget_, environment_.metrics);
 }
 
 Result<std::unique_ptr<Store>> Store::Open(StoreEnvironment environment, StoreOptions options) {
@@ -218,7 +164,7 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
   log_->Append(std::move(record), [this, kept = std::move(kept), proposed = std::move(proposed), collection,
                                    done = std::move(done)](Lsn lsn, Status durable) mutable {
     kept.lsn = lsn;
-    (durable.ok() ? log_writes_ : log_write_errors_).Add();
+    (durable.ok() ? metrics_.log_writes : metrics_.log_write_errors).Add();
     applier_->Enqueue({std::move(kept), std::move(proposed), std::move(durable),
                        [this, collection, done = std::move(done)](Status status) {
                          if (collection) {
@@ -368,7 +314,7 @@ Status Store::TryPut(const std::string& name, RowBatch& batch, const Cancellatio
               grant->Release();
               collection->rows_in_flight.fetch_sub(rows, std::memory_order_relaxed);
               if (status.ok()) {
-                rows_put_.Add(static_cast<double>(rows));
+                metrics_.rows_put.Add(static_cast<double>(rows));
               }
               done(std::move(status));
             });
@@ -398,7 +344,7 @@ Status Store::Delete(const std::string& name, const std::vector<std::string>& id
   record.index = collection->last_index = collection->last_index.Next();
   record.body = {EncodeKeys(keys)};
   LB_TRY(ProposeAndWait(std::move(record), {}, &order));
-  rows_deleted_.Add(static_cast<double>(keys.size()));
+  metrics_.rows_deleted.Add(static_cast<double>(keys.size()));
   return {};
 }
 
@@ -498,15 +444,15 @@ void Store::UpdateGauges() {
       filters_size_bytes += segment.segment->filters().size_bytes();
     }
   }
-  collections_gauge_.Set(static_cast<double>(all.size()));
-  rows_gauge_.Set(static_cast<double>(rows));
-  tail_gauge_.Set(static_cast<double>(tail));
-  filters_size_gauge_.Set(static_cast<double>(filters_size_bytes));
-  log_size_gauge_.Set(static_cast<double>(log_->size_bytes()));
-  read_only_gauge_.Set(WriteHealth().ok() ? 0 : 1);
+  metrics_.collections.Set(static_cast<double>(all.size()));
+  metrics_.live_rows.Set(static_cast<double>(rows));
+  metrics_.tail_rows.Set(static_cast<double>(tail));
+  metrics_.filters_size_bytes.Set(static_cast<double>(filters_size_bytes));
+  metrics_.log_size_bytes.Set(static_cast<double>(log_->size_bytes()));
+  metrics_.read_only.Set(WriteHealth().ok() ? 0 : 1);
   if (const std::vector<JobStatus> compactions = Compactions(); !compactions.empty()) {
-    compaction_metrics_.rows_total.Set(static_cast<double>(compactions.back().total));
-    compaction_metrics_.rows_done.Set(static_cast<double>(compactions.back().done));
+    metrics_.compaction.rows_total.Set(static_cast<double>(compactions.back().total));
+    metrics_.compaction.rows_done.Set(static_cast<double>(compactions.back().done));
   }
   memory_->UpdateGauges(all);
 }

@@ -33,6 +33,7 @@
 #include "engine/memory_budget.h"
 #include "engine/memory_keeper.h"
 #include "engine/search.h"
+#include "engine/store_metrics.h"
 #include "model/row_batch.h"
 #include "storage/data_dir.h"
 #include "storage/log.h"
@@ -185,7 +186,8 @@ class Store {
   void ForgetRefusedSchemas();
 
   const StoreEnvironment environment_;
-  MemoryBudget budget_;  // segments point to it
+  StoreMetrics metrics_;  // segments point to it
+  MemoryBudget budget_;   // segments point to it
   const StoreOptions options_;
   std::unique_ptr<storage::DataDir> data_dir_;
   std::unique_ptr<storage::Log> log_;
@@ -225,35 +227,6 @@ class Store {
   std::atomic<bool> files_checked_{false};
   int short_rounds_ = 0;   // of the maintenance thread: puts waited, and no segment could be moved
   uint64_t replayed_ = 0;  // entries, at the start; then the maintenance thread's
-
-  Counter rows_put_;
-  Counter rows_deleted_;
-  Counter rows_expired_;
-  Counter log_writes_;
-  Counter log_write_errors_;
-  Histogram fsync_seconds_;
-  Counter log_recoveries_;
-  Counter checkpoints_written_;
-  Counter checkpoints_failed_;
-  Histogram checkpoint_seconds_;
-  Counter graphs_written_;
-  FileCheckMetrics file_check_metrics_;
-  struct {
-    Counter compactions;
-    Counter cancelled;
-    Counter failed;
-    Counter rows_dropped;  // dead ones
-    Gauge rows_total;
-    Gauge rows_done;
-  } compaction_metrics_;
-  GraphMetrics graph_metrics_;  // segments point to it
-  Counter segments_moved_;
-  Gauge collections_gauge_;
-  Gauge rows_gauge_;
-  Gauge tail_gauge_;
-  Gauge filters_size_gauge_;
-  Gauge log_size_gauge_;
-  Gauge read_only_gauge_;
 };
 
 }  // namespace longbow::engine

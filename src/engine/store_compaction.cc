@@ -148,7 +148,7 @@ Status Store::RunCompaction(Collection& collection, const View& view, const Comp
   applier_->RunBetween([&](const State&) { replaced = collection.shard.ReplaceSegments(old, std::move(*merged)); });
   LB_TRY(replaced);
   LB_KILL_POINT("compaction.replaced");
-  compaction_metrics_.rows_dropped.Add(static_cast<double>(rows - plan.live_rows));
+  metrics_.compaction.rows_dropped.Add(static_cast<double>(rows - plan.live_rows));
   environment_.logger.Info("segments compacted", {{"dataset", collection.name},
                                                   {"segments", plan.end - plan.begin},
                                                   {"rows_before", rows},
@@ -176,9 +176,9 @@ std::shared_ptr<Store::CompactionJob> Store::BeginCompactionJob(const Collection
 
 void Store::EndCompactionJob(CompactionJob& job, const Status& status) {
   const bool cancelled = status.code() == StatusCode::kCancelled;
-  (status.ok() ? compaction_metrics_.compactions
-   : cancelled ? compaction_metrics_.cancelled
-               : compaction_metrics_.failed)
+  (status.ok() ? metrics_.compaction.compactions
+   : cancelled ? metrics_.compaction.cancelled
+               : metrics_.compaction.failed)
       .Add();
   const std::lock_guard lock(compaction_jobs_mu_);
   job.ended = environment_.clock.SteadyNow();

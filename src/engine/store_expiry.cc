@@ -51,7 +51,7 @@ Status Store::ExpireRows() {
     LB_KILL_POINT("expiry.begin");
     LB_TRY(ProposeAndWait(std::move(record), {}, &order));
     LB_KILL_POINT("expiry.applied");
-    rows_expired_.Add(static_cast<double>(collection->shard.Pin()->expired_rows - view->expired_rows));
+    metrics_.rows_expired.Add(static_cast<double>(collection->shard.Pin()->expired_rows - view->expired_rows));
   }
   return {};
 }

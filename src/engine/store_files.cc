@@ -79,7 +79,7 @@ size_t Store::MoveToFiles() {
       }
     }
   }
-  segments_moved_.Add(static_cast<double>(moved));
+  metrics_.segments_moved.Add(static_cast<double>(moved));
   if (moved > 0) {
     segments_changed_.store(true);
   }

@@ -22,7 +22,7 @@ storage::LogOptions Store::MakeLogOptions() {
           .sync_interval = options_.log_sync_interval,
           .on_sync =
               [this](std::chrono::nanoseconds took) {
-                fsync_seconds_.Observe(std::chrono::duration<double>(took).count());
+                metrics_.fsync_seconds.Observe(std::chrono::duration<double>(took).count());
               },
           .id = checkpoints_.manifest().log_id,
           .clock = &environment_.clock};
@@ -60,7 +60,7 @@ Status Store::RecoverLog() {
   }
   LB_TRY(log_->Recover());
   ForgetRefusedSchemas();
-  log_recoveries_.Add();
+  metrics_.log_recoveries.Add();
   environment_.logger.Info("writes are taken again", {{"lsn", log_->last_lsn().value}});
   return {};
 }

@@ -46,7 +46,7 @@ void Store::StartFileCheck() {
     checkpoints_.MarkPart(segment, part);
   };
   file_check_ = std::thread([this, reporter = std::move(reporter), segments = LoadedSegments()] {
-    FileCheck check(checkpoints_.folder(), reporter, environment_.logger, file_check_metrics_);
+    FileCheck check(checkpoints_.folder(), reporter, environment_.logger, metrics_.file_check);
     check.Run(segments, [this] { return !IsStopping(); });
     all_rows_are_there_.store(check.AllIsThere(), std::memory_order_release);
     files_checked_.store(true, std::memory_order_release);
@@ -82,11 +82,11 @@ Status Store::WriteCheckpoint(bool even_unchanged) {
     LB_KILL_POINT("checkpoint.log_cut");
   }
   const std::chrono::duration<double> took = environment_.clock.SteadyNow() - started;
-  checkpoint_seconds_.Observe(took.count());
+  metrics_.checkpoint_seconds.Observe(took.count());
   if (status.code() == StatusCode::kCancelled) {
     return status;
   }
-  (status.ok() ? checkpoints_written_ : checkpoints_failed_).Add();
+  (status.ok() ? metrics_.checkpoints_written : metrics_.checkpoints_failed).Add();
   if (status.ok()) {
     environment_.logger.Info("checkpoint written", {{"lsn", cut.applied.value}, {"took_ms", took.count() * 1000}});
   } else {
@@ -104,7 +104,7 @@ Status Store::WriteGraphs() {
   size_t written = 0;
   const Status status = checkpoints_.WriteGraphs(
       parts, [this] { return !IsStopping(); }, &written);
-  graphs_written_.Add(static_cast<double>(written));
+  metrics_.graphs_written.Add(static_cast<double>(written));
   if (!status.ok() && status.code() != StatusCode::kCancelled) {
     environment_.logger.Error("a graph could not be written: after a restart it would be built again",
                               {{"reason", status.ToString()}});
