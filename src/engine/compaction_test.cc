@@ -13,6 +13,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -26,13 +27,7 @@ class CompactionTest : public ::testing::Test {
  protected:
   void Open(bool in_background = false) {
     store_.reset();
-    StoreOptions options;
-    options.data_dir = "/data";
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(kSegmentRows);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    StoreOptions options = TestStoreOptions("/data", kSegmentRows);
     options.tidy_files = in_background;
     options.compact = in_background;
     options.compaction_period = std::chrono::milliseconds(5);

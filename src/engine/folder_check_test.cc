@@ -10,6 +10,7 @@
 #include "base/fault_file_system.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -43,13 +44,7 @@ class FolderCheck : public ::testing::Test {
   }
 
   void Open() {
-    StoreOptions options;
-    options.data_dir = folder_;
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(300);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    const StoreOptions options = TestStoreOptions(folder_, 300);
     auto store = Store::Open({RealFileSystem(), RealClock(), logger_, metrics_}, options);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     store_ = std::move(*store);

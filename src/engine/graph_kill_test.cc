@@ -11,6 +11,7 @@
 #include "base/kill_point.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -21,13 +22,7 @@ constexpr int64_t kRows = 900;  // three segments
 class OpenStore {
  public:
   explicit OpenStore(const std::string& folder) {
-    StoreOptions options;
-    options.data_dir = folder;
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(300);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    const StoreOptions options = TestStoreOptions(folder, 300);
     auto store = Store::Open({RealFileSystem(), RealClock(), logger_, metrics_}, options);
     EXPECT_TRUE(store.ok()) << store.status().ToString();
     if (store.ok()) {

@@ -12,6 +12,7 @@
 #include "base/memory_file_system.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -44,17 +45,13 @@ class LiveStore : public testing::Test {
   };
 
   void SetUp() override {
-    StoreOptions options;
-    options.data_dir = "/data";
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(kSegmentRows);
+    StoreOptions options = TestStoreOptions("/data", kSegmentRows);
     options.segment.graph.active = {.degree = 16, .ef_construction = 32};
     options.segment.graph.seal_rows_min = 512;
     options.segment.graph.look_period = std::chrono::milliseconds(100);
     options.index_threads = 2;
     options.tail_rows_max = 1500;  // writers keep pace with the index threads
     options.log_file_size_bytes = 1 << 20;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
     options.compact = false;  // this is about rows that die in segments which stay
     auto store = Store::Open({disk_, RealClock(), logger_, metrics_}, options);
     ASSERT_TRUE(store.ok()) << store.status().ToString();

@@ -12,6 +12,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -41,13 +42,7 @@ class RestartTest : public ::testing::TestWithParam<bool> {
   Status TryOpen() {
     store_.reset();
     warnings_.clear();
-    StoreOptions options;
-    options.data_dir = Data();
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(kSegmentRows);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    StoreOptions options = TestStoreOptions(Data(), kSegmentRows);
     options.tidy_files = tidy_files_;
     options.compact = false;
     auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);

@@ -14,6 +14,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -116,14 +117,8 @@ class SchemaEvolutionTest : public ::testing::Test {
 
   void Open() {
     store_.reset();
-    StoreOptions options;
-    options.data_dir = "/data";
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(300);
+    StoreOptions options = TestStoreOptions("/data", 300);
     options.segment.filters.rows_min = 64;
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
     options.tidy_files = false;
     options.compact = false;
     auto store = Store::Open({disk_, RealClock(), logger_, metrics_}, options);

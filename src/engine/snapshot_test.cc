@@ -14,6 +14,7 @@
 #include "engine/snapshot_removal.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -31,13 +32,7 @@ class SnapshotTest : public ::testing::Test {
 
   Status TryOpen(const std::string& data) {
     store_.reset();
-    StoreOptions options;
-    options.data_dir = data;
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(200);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    StoreOptions options = TestStoreOptions(data, 200);
     options.tidy_files = false;
     options.compact = false;
     auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);

@@ -10,6 +10,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -34,13 +35,7 @@ class StoreExpiryTest : public ::testing::Test {
  protected:
   void Open(int64_t default_ttl_seconds = 0) {
     store_.reset();
-    StoreOptions options;
-    options.data_dir = "/data";
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(256);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    StoreOptions options = TestStoreOptions("/data", 256);
     options.tidy_files = false;
     options.compact = false;
     options.default_ttl_seconds = default_ttl_seconds;

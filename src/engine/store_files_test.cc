@@ -10,6 +10,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -28,13 +29,8 @@ class StoreFilesTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
   void Open() {
-    StoreOptions options;
-    options.data_dir = folder_ + "/data";
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(4096);
-    options.tail_rows_max = 1'000'000;
+    StoreOptions options = TestStoreOptions(folder_ + "/data", 4096);
     options.log_file_size_bytes = 1 << 20;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
     options.compact = false;
     options.memory.budget = {.size_bytes = 64 * kMiB, .put_wait_max = std::chrono::milliseconds(300)};
     options.memory.budget.held_bytes = [this] { return held_bytes_.load(); };

@@ -16,6 +16,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 #include "model/expiry.h"
 
 namespace longbow::engine {
@@ -135,14 +136,9 @@ class Story {
 };
 
 void Story::Open() {
-  StoreOptions options;
-  options.data_dir = "/data";
-  options.owner_note = "test";
-  options.segment = TestSegmentOptions(700);
+  StoreOptions options = TestStoreOptions("/data", 700);
   options.segment.graph = {.first_rows = 600};  // graphs are not what is tested here
-  options.tail_rows_max = 1'000'000;
   options.log_file_size_bytes = 32 << 10;
-  options.checkpoint_log_size_bytes = uint64_t{1} << 40;
   auto store = Store::Open({fs_, clock_, logger_, metrics_}, options);
   ASSERT_TRUE(store.ok()) << store.status().ToString();
   store_ = std::move(*store);

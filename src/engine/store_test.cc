@@ -11,6 +11,7 @@
 #include "base/memory_file_system.h"
 #include "engine/scan.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -21,13 +22,7 @@ constexpr int kDimension = 4;
 class StoreTest : public ::testing::Test {
  protected:
   void Open() {
-    StoreOptions options;
-    options.data_dir = "/data";
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(512);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    StoreOptions options = TestStoreOptions("/data", 512);
     options.tidy_files = tidy_files_;
     options.compact = false;
     auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);
