@@ -13,6 +13,7 @@
 #include "engine/scan.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -52,13 +53,7 @@ TestRow RowOf(int64_t id) {
 class OpenStore {
  public:
   OpenStore(const std::string& folder, int64_t wall_ns) : clock_(wall_ns) {
-    StoreOptions options;
-    options.data_dir = folder;
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(kSegmentRows);
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
+    StoreOptions options = TestStoreOptions(folder, kSegmentRows);
     options.tidy_files = false;
     options.compact = false;
     auto store = Store::Open({RealFileSystem(), clock_, logger_, metrics_}, options);
