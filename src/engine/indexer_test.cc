@@ -11,6 +11,7 @@
 #include "base/memory_file_system.h"
 #include "engine/store.h"
 #include "engine/test_rows.h"
+#include "engine/test_store.h"
 
 namespace longbow::engine {
 namespace {
@@ -23,14 +24,8 @@ constexpr int kDimension = 64;
 class IndexerTest : public ::testing::Test {
  protected:
   void Open(uint32_t index_threads) {
-    StoreOptions options;
-    options.data_dir = "/data";
-    options.owner_note = "test";
-    options.segment = TestSegmentOptions(1 << 17);
+    StoreOptions options = TestStoreOptions("/data", 1 << 17);
     options.index_threads = index_threads;
-    options.tail_rows_max = 1'000'000;
-    options.log_file_size_bytes = 64 << 10;
-    options.checkpoint_log_size_bytes = uint64_t{1} << 40;
     options.tidy_files = false;
     options.compact = false;
     auto store = Store::Open({fs_, RealClock(), logger_, metrics_}, options);
