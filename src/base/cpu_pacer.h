@@ -8,8 +8,8 @@
 namespace longbow {
 
 // For one thread: called between pieces of its work, it sleeps so long that the thread has worked for `percent` of the
-// time at most. A low priority gives way to threads that are ready to run; this gives way to those that are not, such as
-// a search that is waiting for the memory bus or the disk.
+// time at most. A low priority gives way to threads that are ready to run; this gives way to those that are not, such
+// as a search that is waiting for the memory bus or the disk.
 class CpuPacer {
  public:
   // 1 to 100; 100 never sleeps.

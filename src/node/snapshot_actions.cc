@@ -78,7 +78,8 @@ Result<std::vector<std::string>> CancelSnapshot(Services& services, const std::s
 Result<std::vector<std::string>> ListSnapshots(Services& services, const std::string& body,
                                                const Cancellation* cancellation) {
   LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
-  LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots, services.snapshots.ListWritten(request.target, cancellation));
+  LB_ASSIGN(const std::vector<engine::ListedSnapshot> snapshots,
+            services.snapshots.ListWritten(request.target, cancellation));
   Json list = Json::array();
   for (const engine::ListedSnapshot& snapshot : snapshots) {
     list.push_back(Describe(snapshot));
