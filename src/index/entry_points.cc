@@ -11,6 +11,10 @@ namespace {
 constexpr size_t kSampleMax = 2048;
 constexpr size_t kSampleBytesMax = size_t{64} << 20;
 constexpr size_t kRowsPerCentre = 4;  // fewer and a centre is no centre of anything
+// Codes of entry points are held beside the graph: a thirty-second of its rows' at most, but for the smallest graphs.
+// A collection of small segments would else have more of them than of anything else in memory.
+constexpr size_t kRowsPerEntry = 32;
+constexpr size_t kSmallCount = 16;
 constexpr int kRounds = 4;
 
 // A sample as floats, and centres among them (Lloyd).
@@ -99,7 +103,8 @@ std::vector<LocalId> Choose(const RowCodes& codes, const std::vector<LocalId>& c
   for (size_t i = 0; i < sampled; ++i) {
     sample[i] = candidates[i * candidates.size() / sampled];
   }
-  const size_t centres = std::min(EntryPoints::kCountMax, (sampled + kRowsPerCentre - 1) / kRowsPerCentre);
+  const size_t wanted = std::clamp(candidates.size() / kRowsPerEntry, kSmallCount, EntryPoints::kCountMax);
+  const size_t centres = std::min(wanted, (sampled + kRowsPerCentre - 1) / kRowsPerCentre);
   Clustering clustering(codes, sample, centres);
   clustering.Run();
   std::vector<LocalId> chosen;

@@ -28,8 +28,9 @@ net::ServerOptions FlightServerOptions(const ServeOptions& options, const std::s
   server.stream_window_bytes = options.grpc_initial_window_size_bytes;
   server.connection_window_bytes = options.grpc_initial_conn_window_size_bytes;
   server.streams_max = options.grpc_max_concurrent_streams;
-  server.message_max_bytes = options.grpc_max_recv_msg_size_bytes;
   server.bytes_in_flight_max = WithinBudget(options, 4, server.bytes_in_flight_max);
+  // What would never fit is refused by its size, not to be tried again later.
+  server.message_max_bytes = std::min<size_t>(options.grpc_max_recv_msg_size_bytes, server.bytes_in_flight_max / 4 * 3);
   server.keepalive_time = options.grpc_keepalive_time;
   server.keepalive_timeout = options.grpc_keepalive_timeout;
   return server;

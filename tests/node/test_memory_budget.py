@@ -186,7 +186,7 @@ def test_a_tiny_budget_refuses_in_time_and_takes_the_rest(make_server, rng):
     server = make_server(max_memory="32MiB")
     with flight.connect(server.data_uri) as client:
         begin = time.monotonic()
-        with pytest.raises(pa.ArrowInvalid, match="more than the budget of 32 MiB .* send smaller batches"):
+        with pytest.raises(pa.ArrowInvalid, match=r"message larger than max \(\d+ vs. 6291456\)"):
             fc.put(client, "d", fc.vector_table(rng.random((14_000, 384), np.float32)))
         assert time.monotonic() - begin < 5
         assert b"d" not in [flight_info.descriptor.path[0] for flight_info in client.list_flights()]
