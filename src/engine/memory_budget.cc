@@ -10,8 +10,9 @@ namespace {
 
 constexpr uint64_t kRelievePercent = 60;
 constexpr uint64_t kPutsPercent = 80;
-constexpr uint64_t kGraphsPercent = 40;   // that are being built
-constexpr uint64_t kSegmentPercent = 30;  // of one segment that is filled and linked
+constexpr uint64_t kGraphsPercent = 24;        // that are being built
+constexpr uint64_t kGraphsBesidePercent = 10;  // of them, in what puts leave anyhow
+constexpr uint64_t kSegmentPercent = 30;       // of one segment that is filled and linked
 constexpr uint64_t kSmallCompactionPercent = 20;
 constexpr uint64_t kTailPercent = 75;  // of the rows of one collection that wait for a graph
 constexpr uint32_t kSegmentRowsMin = 1024;
@@ -61,7 +62,9 @@ bool MemoryBudget::IsShort() const {
 }
 
 bool MemoryBudget::TakeLocked(uint64_t size_bytes) {
-  const uint64_t limit = Share(kPutsPercent);
+  // What graphs have reserved they will hold soon: rows must not have taken it by then.
+  const uint64_t reserved = std::min(graphs_bytes_, Share(kGraphsPercent));
+  const uint64_t limit = Share(kPutsPercent) - (reserved - std::min(reserved, Share(kGraphsBesidePercent)));
   const uint64_t held = held_bytes();
   if (held + since_bytes_ + size_bytes > limit) {
     return false;

@@ -130,10 +130,24 @@ TEST_F(MemoryBudgetTest, GraphsTakeTurnsAndTheFirstAlwaysGoes) {
   EXPECT_EQ(budget_.ReserveGraph(kMiB), nullptr);
   EXPECT_TRUE(budget_.IsShort());
   large.reset();
-  const auto first = budget_.ReserveGraph(20 * kMiB);
-  const auto second = budget_.ReserveGraph(20 * kMiB);
+  const auto first = budget_.ReserveGraph(12 * kMiB);
+  const auto second = budget_.ReserveGraph(12 * kMiB);
   EXPECT_NE(second, nullptr);
   EXPECT_EQ(budget_.ReserveGraph(kMiB), nullptr);
+}
+
+TEST_F(MemoryBudgetTest, PutsLeaveWhatGraphsHaveReserved) {
+  budget_.Observe(0);
+  std::shared_ptr<void> graph = budget_.ReserveGraph(24 * kMiB);
+  const std::jthread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    graph.reset();
+  });
+  EXPECT_TRUE(budget_.Admit(66 * kMiB, nullptr).ok()) << "80 without the 14 that are not left anyhow";
+  EXPECT_FALSE(budget_.IsShort());
+  budget_.Observe(0);
+  EXPECT_TRUE(budget_.Admit(70 * kMiB, nullptr).ok());
+  EXPECT_TRUE(budget_.IsShort()) << "until the graph was done";
 }
 
 TEST_F(MemoryBudgetTest, SmallCompactionsRunUnderPressure) {
