@@ -11,9 +11,9 @@ namespace {
 constexpr size_t kSampleMax = 2048;
 constexpr size_t kSampleBytesMax = size_t{64} << 20;
 constexpr size_t kRowsPerCentre = 4;  // fewer and a centre is no centre of anything
-// Codes of entry points are held beside the graph: a thirty-second of its rows' at most, but for the smallest graphs.
+// Codes of entry points are held beside the graph: a sixteenth of its rows' at most, but for the smallest graphs.
 // A collection of small segments would else have more of them than of anything else in memory.
-constexpr size_t kRowsPerEntry = 32;
+constexpr size_t kRowsPerEntry = 16;
 constexpr size_t kSmallCount = 16;
 constexpr int kRounds = 4;
 
