@@ -136,9 +136,9 @@ def quiet_snapshot(uri: str) -> None:
     quiet_action(uri, "ForceSnapshot")
 
 
-def quiet_action(uri: str, kind: str) -> None:
+def quiet_action(uri: str, kind: str, body: dict | None = None) -> None:
     try:
         with flight.connect(uri, generic_options=FRESH_CONNECTION) as client:
-            fc.action(client, kind)
+            fc.action(client, kind, body)
     except (flight.FlightError, pa.ArrowException, OSError):
         pass  # the server was killed meanwhile, as planned

@@ -30,6 +30,7 @@ ELSEWHERE = ("log.recover.", "graph.", "compaction.", "expiry.", "restore.")
 ONCE_A_START = ("log.open", "open.", "data_dir")
 FIRST_START_ONLY = "data_dir.formatted"
 OFTEN = ("log.group", "apply")
+REMOVALS = ("snapshot.index.removed", "snapshot.removal.synced", "snapshot.object.removed")
 
 
 def all_kill_points() -> list[str]:
@@ -95,7 +96,7 @@ class Life:
         while self.server.alive() and time.monotonic() < end:
             time.sleep(self.rng.uniform(0.02, 0.3))
             if self.server.alive():
-                quiet_action(self.server.meta_uri, "CreateSnapshot" if self.is_of_snapshots else "ForceSnapshot")
+                self.act()
         over.set()
         if self.server.alive():
             self.server.kill()
@@ -109,6 +110,13 @@ class Life:
             if writer.failure:
                 raise AssertionError(f"{self.point}:{nth}, {writer.oracle.name}") from writer.failure
         return reached
+
+    def act(self) -> None:
+        listed = sorted((self.snapshots / "snapshots").glob("*.json")) if self.point in REMOVALS else []
+        if len(listed) > 1:
+            quiet_action(self.server.meta_uri, "DeleteSnapshot", {"id": listed[0].stem})
+        else:
+            quiet_action(self.server.meta_uri, "CreateSnapshot" if self.is_of_snapshots else "ForceSnapshot")
 
     def prepare(self) -> None:
         """Makes what has to be there for the point to be worth reaching when the server starts: rows after a crash, and for
