@@ -67,8 +67,7 @@ def test_second_process_on_the_same_folder(make_server, tmp_path):
 
 
 def test_any_flipped_byte_of_the_log_is_refused_or_not_needed(stopped):
-    """At ten places before the last record. Behind the checkpoint: file and offset are named, nothing is written; repaired,
-    all is there. In a record that the checkpoint has: nobody reads it, and all is there."""
+    """At ten places: file and offset are named, nothing is written, and repaired all is there, as it is where nobody looks."""
     sound = stopped.data_dir.parent / "sound"
     shutil.copytree(stopped.data_dir, sound)
     log = files(stopped.data_dir, "log")[-1]
