@@ -16,9 +16,15 @@ def jobs(client, **wanted) -> list[dict]:
     return [job for job in listed if all(job[key] == value for key, value in wanted.items())]
 
 
+def size_bytes(server) -> int:
+    return sum(file.stat().st_size for file in server.data_dir.glob("segments/**/*") if file.is_file())
+
+
 def test_a_compaction_can_be_watched_and_ended(make_server, tmp_path):
     # One percent of a core: it takes long enough to be seen.
-    server = make_server(tmp_path / "data", compaction_interval="100ms", compaction_cpu_percent=1, segment_rows_max=4096)
+    server = make_server(
+        tmp_path / "data", compaction_interval="100ms", compaction_cpu_percent=1, segment_rows_max=4096
+    )
     with flight.connect(server.data_uri) as client, RawFlight(server.data_port) as raw:
         assert jobs(client) == []
         raw.do_action("CancelJob", {"id": "compaction-1"}).expect("NOT_FOUND", "ListJobs lists them")
@@ -48,12 +54,8 @@ def test_compactions_give_space_back_unless_they_are_off(make_server, tmp_path):
             if server is on:
                 wait_until(lambda: jobs(client, state="done") and not jobs(client, state="running"), 120, "compactions")
             fc.action(client, "ForceSnapshot", {})
-
-            def size_bytes():
-                return sum(file.stat().st_size for file in server.data_dir.glob("segments/**/*") if file.is_file())
-
             if server is on:
-                wait_until(lambda: size_bytes() < 1.25 * sizes[off] / 4, 120, "the space of dead rows")
-            sizes[server] = size_bytes()
+                wait_until(lambda own=server: size_bytes(own) < 1.25 * sizes[off] / 4, 120, "the space of dead rows")
+            sizes[server] = size_bytes(server)
             assert fc.scan(client, "a").num_rows == ROWS
             assert server is on or jobs(client) == []
