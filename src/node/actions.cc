@@ -8,6 +8,7 @@
 
 #include "flight.pb.h"
 #include "node/job_actions.h"
+#include "node/json_answer.h"
 #include "node/searching.h"
 #include "node/snapshot_actions.h"
 #include "wire/flight_data.h"
@@ -111,8 +112,7 @@ Result<Answers> CreateNamespace(Services& services, const std::string& body, con
 
 Result<Answers> ListNamespaces(Services& services, const std::string&, const Cancellation*) {
   const std::vector<std::string> names = services.store.Namespaces();
-  return Answers{nlohmann::json{{"count", names.size()}, {"namespaces", names}}.dump(
-      -1, ' ', false, nlohmann::json::error_handler_t::replace)};
+  return JsonAnswer({{"count", names.size()}, {"namespaces", names}});
 }
 
 Result<Answers> TotalNamespaceCount(Services& services, const std::string&, const Cancellation*) {

@@ -1,18 +1,13 @@
 #include "node/job_actions.h"
 
-#include <nlohmann/json.hpp>
-
 #include "engine/snapshot_jobs.h"
+#include "node/json_answer.h"
 #include "wire/requests.h"
 
 namespace longbow::node {
 namespace {
 
 using Json = nlohmann::json;
-
-std::vector<std::string> Answer(const Json& json) {
-  return {json.dump(-1, ' ', false, Json::error_handler_t::replace)};
-}
 
 Json Describe(const engine::JobStatus& job) {
   Json json{{"id", job.id},
@@ -56,7 +51,7 @@ Result<std::vector<std::string>> ListJobs(Services& services, const std::string&
       list.push_back(Describe(job));
     }
   }
-  return Answer({{"jobs", std::move(list)}});
+  return JsonAnswer({{"jobs", std::move(list)}});
 }
 
 Result<std::vector<std::string>> CancelJob(Services& services, const std::string& body, const Cancellation*) {
@@ -64,7 +59,7 @@ Result<std::vector<std::string>> CancelJob(Services& services, const std::string
   if (!services.store.CancelCompaction(request.id).ok() && !services.snapshots.Cancel(request.id).ok()) {
     return NotFound("no such job was begun since this node started: ListJobs lists them");
   }
-  return Answer({{"id", request.id}});
+  return JsonAnswer({{"id", request.id}});
 }
 
 }  // namespace longbow::node

@@ -1,20 +1,15 @@
 #include "node/snapshot_actions.h"
 
-#include <nlohmann/json.hpp>
-
 #include "base/utc_time.h"
 #include "engine/snapshot_jobs.h"
 #include "node/job_actions.h"
+#include "node/json_answer.h"
 #include "wire/requests.h"
 
 namespace longbow::node {
 namespace {
 
 using Json = nlohmann::json;
-
-std::vector<std::string> Answer(const Json& json) {
-  return {json.dump(-1, ' ', false, Json::error_handler_t::replace)};
-}
 
 Json Describe(const engine::ListedSnapshot& snapshot) {
   if (!snapshot.status.ok()) {
@@ -39,7 +34,7 @@ Json Describe(const engine::ListedSnapshot& snapshot) {
 Result<std::vector<std::string>> CreateSnapshot(Services& services, const std::string& body, const Cancellation*) {
   LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
   LB_ASSIGN(const std::string id, services.snapshots.Begin(request.target, request.dataset));
-  return Answer({{"id", id}, {"state", "running"}});
+  return JsonAnswer({{"id", id}, {"state", "running"}});
 }
 
 Result<std::vector<std::string>> SnapshotStatus(Services& services, const std::string& body, const Cancellation*) {
@@ -66,13 +61,13 @@ Result<std::vector<std::string>> SnapshotStatus(Services& services, const std::s
   if (!status.error.ok()) {
     json["error"] = status.error.ToString();
   }
-  return Answer(json);
+  return JsonAnswer(json);
 }
 
 Result<std::vector<std::string>> CancelSnapshot(Services& services, const std::string& body, const Cancellation*) {
   LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
   LB_TRY(services.snapshots.Cancel(request.id));
-  return Answer({{"id", request.id}});
+  return JsonAnswer({{"id", request.id}});
 }
 
 Result<std::vector<std::string>> ListSnapshots(Services& services, const std::string& body,
@@ -84,7 +79,7 @@ Result<std::vector<std::string>> ListSnapshots(Services& services, const std::st
   for (const engine::ListedSnapshot& snapshot : snapshots) {
     list.push_back(Describe(snapshot));
   }
-  return Answer({{"snapshots", std::move(list)}});
+  return JsonAnswer({{"snapshots", std::move(list)}});
 }
 
 Result<std::vector<std::string>> DeleteSnapshot(Services& services, const std::string& body,
@@ -92,7 +87,7 @@ Result<std::vector<std::string>> DeleteSnapshot(Services& services, const std::s
   LB_ASSIGN(const wire::SnapshotRequest request, wire::ParseSnapshot(body));
   LB_ASSIGN(const engine::RemovedSnapshots removed,
             services.snapshots.Remove(request.target, request.id, cancellation));
-  return Answer({{"id", request.id}, {"objects", removed.objects}, {"bytes", removed.bytes}});
+  return JsonAnswer({{"id", request.id}, {"objects", removed.objects}, {"bytes", removed.bytes}});
 }
 
 }  // namespace longbow::node
