@@ -34,9 +34,10 @@ std::shared_ptr<arrow::Array> VectorColumn(const CollectionSchema& schema,
   return std::make_shared<arrow::FixedSizeListArray>(type, count, arrow::MakeArray(elements));
 }
 
-// Of the columns beside the vectors, as far as Arrow can tell.
-uint64_t OtherColumnsBytes(const CollectionSchema& schema, const arrow::RecordBatch& rows) {
-  uint64_t size_bytes = 0;
+// Of rows in memory: their vectors, if they have any, and the other columns as far as Arrow can tell.
+uint64_t MemoryBytesOf(const CollectionSchema& schema, const arrow::RecordBatch& rows,
+                       const index::VectorRows* vectors) {
+  uint64_t size_bytes = vectors == nullptr ? 0 : static_cast<uint64_t>(rows.num_rows()) * vectors->row_bytes();
   for (int i = 0; i < rows.num_columns(); ++i) {
     if (i != schema.vector_column) {
       size_bytes += static_cast<uint64_t>(arrow::util::ReferencedBufferSize(*rows.column(i)).ValueOr(0));
@@ -117,7 +118,7 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
   }
   auto chunk = arrow::RecordBatch::Make(types, count, std::move(arrays));
   if (placed == Placed::kInMemory) {
-    memory_bytes_ += OtherColumnsBytes(schema, *chunk) + (vectors_ == nullptr ? 0 : count * vectors_->row_bytes());
+    memory_bytes_ += MemoryBytesOf(schema, *chunk, vectors_.get());
   }
   LB_TRY(AppendChunk(schema, {rows_, std::move(chunk)}));
   rows_ += count;
@@ -134,7 +135,7 @@ Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arr
     LB_ASSIGN_ARROW(chunk, rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column),
                                            VectorColumn(schema, vectors_, rows_, count)));
   }
-  memory_bytes_ += OtherColumnsBytes(schema, *chunk) + (vectors_ == nullptr ? 0 : count * vectors_->row_bytes());
+  memory_bytes_ += MemoryBytesOf(schema, *chunk, vectors_.get());
   LB_TRY(AppendChunk(schema, {rows_, std::move(chunk)}));
   rows_ += count;
   small_chunks_at_end_ = count < kSmallChunkRows ? small_chunks_at_end_ + 1 : 0;
