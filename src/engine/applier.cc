@@ -22,15 +22,19 @@ void Applier::Enqueue(Entry entry) {
 
 void Applier::RunBetween(const std::function<void(const State&)>& work) {
   std::promise<void> ran;
+  RunLater([&](const State& state) {
+    work(state);
+    ran.set_value();
+  });
+  ran.get_future().wait();
+}
+
+void Applier::RunLater(Work work) {
   {
     std::lock_guard lock(mu_);
-    queue_.emplace_back(Work([&](const State& state) {
-      work(state);
-      ran.set_value();
-    }));
+    queue_.emplace_back(std::move(work));
   }
   wake_.notify_one();
-  ran.get_future().wait();
 }
 
 Status Applier::health() const {

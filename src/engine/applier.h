@@ -14,7 +14,8 @@
 
 namespace longbow::engine {
 
-// Runs from construction to Stop. Enqueue and RunBetween are thread safe; entries must be enqueued in LSN order.
+// Runs from construction to Stop. Enqueue, RunBetween and RunLater are thread safe; entries must be enqueued in LSN
+// order.
 class Applier {
  public:
   struct Entry {
@@ -30,6 +31,8 @@ class Applier {
   void Enqueue(Entry entry);
   // Runs `work` on the applying thread, between two entries, after those enqueued before; returns when it has run.
   void RunBetween(const std::function<void(const State&)>& work);
+  // The same, and does not wait.
+  void RunLater(std::function<void(const State&)> work);
   // OK, or why applying ended: an entry in the log could not be applied, so nothing after it may be.
   Status health() const;
   // Applies what is queued, then ends.

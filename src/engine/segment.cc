@@ -126,12 +126,20 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
   return {};
 }
 
-Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows) {
+Status Segment::PlaceVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, uint32_t first) {
+  LB_TRY(CopyVectors(schema, rows, vectors_->MutableBytes(first)));
+  vectors_->FinishRows(first, first + static_cast<uint32_t>(rows.num_rows()));
+  return {};
+}
+
+Status Segment::Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows,
+                       bool vectors_are_placed) {
   const auto count = static_cast<uint32_t>(rows->num_rows());
   std::shared_ptr<arrow::RecordBatch> chunk = rows;
   if (vectors_ != nullptr) {
-    LB_TRY(CopyVectors(schema, *rows, vectors_->MutableBytes(rows_)));
-    vectors_->FinishRows(rows_, rows_ + count);
+    if (!vectors_are_placed) {
+      LB_TRY(PlaceVectors(schema, *rows, rows_));
+    }
     LB_ASSIGN_ARROW(chunk, rows->SetColumn(schema.vector_column, schema.columns->field(schema.vector_column),
                                            VectorColumn(schema, vectors_, rows_, count)));
   }

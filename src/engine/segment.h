@@ -60,9 +60,13 @@ class Segment {
       graph_->EndAt(rows_);
     }
   }
-  // Appends rows of exactly the schema's columns; the caller keeps them within room(). Not visible before a view names
-  // them.
-  Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows);
+  // Copies the vectors of rows that are going to be rows [first, first + count) to their place, which is not taken yet
+  // and within room().
+  Status PlaceVectors(const CollectionSchema& schema, const arrow::RecordBatch& rows, uint32_t first);
+  // Appends rows of exactly the schema's columns; the caller keeps them within room(). `vectors_are_placed`: by
+  // PlaceVectors, and nothing was put there since. Not visible before a view names them.
+  Status Append(const CollectionSchema& schema, const std::shared_ptr<arrow::RecordBatch>& rows,
+                bool vectors_are_placed = false);
   // Where rows are: in memory, or mapped from files, vectors and columns, so that the kernel can drop them.
   enum class Placed { kInMemory, kMapped };
   // Appends rows whose vectors stand in their place already (mutable_vectors); `columns`: the other ones, by name, of

@@ -23,11 +23,45 @@ Status Shard::ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogInde
   LB_ASSIGN(std::shared_ptr<arrow::RecordBatch> conforming, ConformTo(*schema_, *rows));
   LB_ASSIGN(conforming, FillExpiry(*schema_, conforming, put_time_ns));
   const uint64_t first_ordinal = end_ordinal_;
-  LB_TRY(Append(conforming));
+  LB_TRY(Append(conforming, TakeStaged(*rows)));
   std::unique_lock lock(ids_mu_);
   SetIds(first_ordinal, *conforming, index.value);
   Publish(index.value);
   return {};
+}
+
+void Shard::StageRows(std::shared_ptr<arrow::RecordBatch> rows) {
+  // Never a place that is taken: of what was staged some may have been refused since, and other rows come.
+  uint64_t first = end_ordinal_;
+  if (!staged_.empty()) {
+    first = std::max(first, staged_.back().first_ordinal + static_cast<uint64_t>(staged_.back().rows->num_rows()));
+  }
+  staged_.push_back({std::move(rows), first, nullptr});
+  const arrow::RecordBatch& batch = *staged_.back().rows;
+  if (segments_.empty() || !segments_.back()->searchable() || segments_.back()->room() == 0 ||
+      first + static_cast<uint64_t>(batch.num_rows()) >
+          segments_.back()->first_ordinal() + segments_.back()->rows_max()) {
+    return;
+  }
+  // Whether they fit the schema is ApplyRows' to say.
+  const Result<std::shared_ptr<arrow::RecordBatch>> conforming = ConformTo(*schema_, batch);
+  const std::shared_ptr<Segment>& segment = segments_.back();
+  if (conforming.ok() &&
+      segment->PlaceVectors(*schema_, **conforming, static_cast<uint32_t>(first - segment->first_ordinal())).ok()) {
+    staged_.back().segment = segment;
+  }
+}
+
+// What was staged before these rows and not applied never will be: the log refused it.
+std::optional<Shard::Staged> Shard::TakeStaged(const arrow::RecordBatch& rows) {
+  const auto found =
+      std::find_if(staged_.begin(), staged_.end(), [&](const Staged& s) { return s.rows.get() == &rows; });
+  if (found == staged_.end()) {
+    return std::nullopt;
+  }
+  Staged staged = std::move(*found);
+  staged_.erase(staged_.begin(), found + 1);
+  return staged;
 }
 
 void Shard::ApplyDelete(const std::vector<RowKey>& keys, LogIndex index) {
@@ -169,7 +203,7 @@ void Shard::EndIfWorth(uint64_t worth_bytes) {
 }
 
 // Fills the last segment, then opens the next.
-Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows) {
+Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows, const std::optional<Staged>& staged) {
   int64_t done = 0;
   while (done < rows->num_rows()) {
     if (options_.budget != nullptr && options_.budget->pressure() != MemoryPressure::kNone) {
@@ -186,7 +220,8 @@ Status Shard::Append(const std::shared_ptr<arrow::RecordBatch>& rows) {
       segments_.push_back(std::move(segment));
     }
     const int64_t count = std::min<int64_t>(segments_.back()->room(), rows->num_rows() - done);
-    LB_TRY(segments_.back()->Append(*schema_, count == rows->num_rows() ? rows : rows->Slice(done, count)));
+    const bool placed = staged && staged->segment == segments_.back() && staged->first_ordinal == end_ordinal_;
+    LB_TRY(segments_.back()->Append(*schema_, count == rows->num_rows() ? rows : rows->Slice(done, count), placed));
     done += count;
     end_ordinal_ += static_cast<uint64_t>(count);
   }

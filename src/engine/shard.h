@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,6 +33,10 @@ class Shard {
   // one. Errors are RESOURCE_EXHAUSTED (no memory) or bugs; the shard must not be used for writing after one.
   // `put_time_ns`: the entry's, from which rows live as long as the collection says.
   Status ApplyRows(const std::shared_ptr<arrow::RecordBatch>& rows, LogIndex index, int64_t put_time_ns = 0);
+  // Puts the vectors of rows that are on their way to the log where they will stand, so that less is left to do once
+  // they are durable. Only a copy beforehand: ApplyRows of the same batch uses it if nothing came between, and nobody
+  // sees it before. Calls in the order of the entries.
+  void StageRows(std::shared_ptr<arrow::RecordBatch> rows);
   // Deletes the rows that hold these ids now; unknown and dead ones are passed over.
   void ApplyDelete(const std::vector<RowKey>& keys, LogIndex index);
   // Deletes the rows that end by `time_ns`.
@@ -77,7 +82,13 @@ class Shard {
   size_t ids_size_bytes() const;
 
  private:
-  Status Append(const std::shared_ptr<arrow::RecordBatch>& rows);
+  struct Staged {
+    std::shared_ptr<arrow::RecordBatch> rows;  // as they were put
+    uint64_t first_ordinal;                    // if nothing comes between
+    std::shared_ptr<Segment> segment;          // whose place for them has their vectors; null: none has
+  };
+  std::optional<Staged> TakeStaged(const arrow::RecordBatch& rows);
+  Status Append(const std::shared_ptr<arrow::RecordBatch>& rows, const std::optional<Staged>& staged);
   void EndIfWorth(uint64_t worth_bytes);
   void SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint64_t version);
   void LoadIds(const Segment& segment);
@@ -92,6 +103,7 @@ class Shard {
   // The applying thread's.
   std::shared_ptr<const CollectionSchema> schema_;
   std::vector<std::shared_ptr<Segment>> segments_;
+  std::deque<Staged> staged_;
   uint64_t end_ordinal_ = 0;
   uint64_t next_segment_ = 0;
   uint64_t live_rows_ = 0;

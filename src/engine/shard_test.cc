@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -58,6 +60,74 @@ class ShardTest : public ::testing::Test {
   uint64_t index_ = 1;
   Random random_{7};
 };
+
+// Rows that are on their way to the log are staged; some are refused there, others come between.
+TEST(ShardStaging, WhateverComesBetweenRowsKeepTheirVectors) {
+  constexpr uint32_t kSegmentRows = 300;
+  const auto schema = TestSchema(kDimension, "cosine");
+  Random random(23);
+  Shard shard(ShardId{1}, *CollectionSchema::FromArrow(schema), TestSegmentOptions(kSegmentRows));
+  std::map<int64_t, TestRow> expected;
+  std::deque<std::pair<std::shared_ptr<arrow::RecordBatch>, std::vector<TestRow>>> in_flight;
+  uint64_t index = 1;
+  int64_t next_id = 0;
+  const auto apply = [&](const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<TestRow>& rows) {
+    ASSERT_TRUE(shard.ApplyRows(batch, LogIndex{++index}).ok());
+    for (const TestRow& row : rows) {
+      expected[row.id] = row;
+    }
+  };
+  for (int step = 0; step < 600; ++step) {
+    if (random.Below(2) == 0 || in_flight.empty()) {
+      std::vector<TestRow> rows;
+      for (uint64_t left = 1 + random.Below(40); left > 0; --left) {
+        rows.push_back({next_id++, RandomVector(random, kDimension), "n"});
+      }
+      in_flight.emplace_back(TestBatch(schema, rows), rows);
+      if (random.Below(8) != 0) {  // small ones are not staged
+        shard.StageRows(in_flight.back().first);
+      }
+    } else {
+      const auto [batch, rows] = in_flight.front();
+      in_flight.pop_front();
+      if (random.Below(10) != 0) {  // else the log refused it
+        apply(batch, rows);
+      }
+    }
+  }
+  const auto view = shard.Pin();
+  size_t seen = 0;
+  for (const SegmentView& part : view->segments) {
+    for (const Chunk& chunk : part.chunks) {
+      const auto rows = RowsOf(*chunk.rows);
+      for (size_t i = 0; i < rows.size(); ++i, ++seen) {
+        ASSERT_EQ(rows[i], expected.at(rows[i].id));
+        double squared = 0;
+        for (const float value : rows[i].vector) {
+          squared += static_cast<double>(value) * value;
+        }
+        const auto row = static_cast<uint32_t>(chunk.first_row + i);
+        ASSERT_NEAR(part.segment->vectors().inverse_norm(row), 1 / std::sqrt(squared), 1e-5);
+      }
+    }
+  }
+  EXPECT_EQ(seen, expected.size());
+}
+
+TEST(ShardStaging, ACopyMadeBeforehandIsUsed) {
+  const auto schema = TestSchema(kDimension);
+  Random random(5);
+  Shard shard(ShardId{1}, *CollectionSchema::FromArrow(schema), TestSegmentOptions());
+  ASSERT_TRUE(shard.ApplyRows(TestBatch(schema, {{1, RandomVector(random, kDimension), "first"}}), LogIndex{1}).ok());
+  const auto batch = TestBatch(schema, {{2, RandomVector(random, kDimension), "second"}});
+  const std::vector<TestRow> staged = RowsOf(*batch);
+  shard.StageRows(batch);
+  const auto& vectors = static_cast<const arrow::FixedSizeListArray&>(*batch->column(1));
+  const auto& values = static_cast<const arrow::FloatArray&>(*vectors.values());
+  const_cast<float*>(values.raw_values())[0] = 7;  // nobody does; here it tells which copy is seen
+  ASSERT_TRUE(shard.ApplyRows(batch, LogIndex{2}).ok());
+  EXPECT_EQ(RowsOf(*shard.Pin()->segments[0].chunks.begin()[1].rows), staged);
+}
 
 TEST_F(ShardTest, RowsAreVisibleToSearchScanAndGetAsSoonAsApplied) {
   const TestRow row{42, RandomVector(random_, kDimension), "answer"};

@@ -18,6 +18,7 @@ using storage::RecordKind;
 
 constexpr char kDefaultNamespace[] = "default";
 constexpr Term kStandaloneTerm{1};
+constexpr size_t kStagedBytes = 1u << 20;  // rows of bulk loads; below, handing them over costs more than it saves
 
 // `default/x` and `x` are one collection.
 std::string Canonical(const std::string& name) {
@@ -155,6 +156,9 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
   record.time_ns = environment_.clock.WallNowNs();
   if (collection) {
     collection->entries_in_flight.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (collection && proposed.rows && TotalSize(record.body) >= kStagedBytes) {
+    applier_->RunLater([collection, rows = proposed.rows](const State&) { collection->shard.StageRows(rows); });
   }
   // The body of rows is needed until it is written; the other bodies are what gets applied.
   LogRecord kept = record;
