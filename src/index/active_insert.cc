@@ -10,7 +10,6 @@ namespace longbow::index {
 namespace {
 
 constexpr uint32_t kFirstRefresh = 16;  // entry points are chosen anew here and at every doubling
-constexpr size_t kCandidatesMax = 4096;
 
 [[noreturn]] void StopBadInsert(LocalId id, uint32_t capacity) {
   std::fprintf(stderr, "bug: row %u inserted into a graph of %u rows %s\n", id, capacity,
@@ -70,9 +69,8 @@ void ActiveGraph::RefreshEntries(uint32_t inserted) {
   }
   const std::lock_guard lock(entries_mu_);
   const LocalId end = rows_end();
-  const LocalId step = static_cast<LocalId>(1 + end / kCandidatesMax);
   std::vector<LocalId> candidates;
-  for (LocalId id = 0; id < end; id += step) {
+  for (LocalId id = 0; id < end; ++id) {
     if (links_->IsLinked(id)) {
       candidates.push_back(id);
     }

@@ -4,6 +4,10 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <string_view>
+#include <unordered_set>
+
+#include "index/mix_bits.h"
 
 namespace longbow::index {
 namespace {
@@ -96,15 +100,28 @@ class Clustering {
   std::vector<float> distance_;  // ... and how far it is
 };
 
-std::vector<LocalId> Choose(const RowCodes& codes, const std::vector<LocalId>& candidates) {
+// From all over the candidates, of each piece any: rows may come in turns, and every second be a copy of one. Of
+// copies one: as many centres would begin as them, and all but one end without rows.
+std::vector<LocalId> Sample(const RowCodes& codes, const std::vector<LocalId>& candidates) {
   const size_t fitting = std::max<size_t>(1, kSampleBytesMax / (codes.dimension() * sizeof(float)));
-  const size_t sampled = std::min({candidates.size(), kSampleMax, fitting});
-  std::vector<LocalId> sample(sampled);
-  for (size_t i = 0; i < sampled; ++i) {
-    sample[i] = candidates[i * candidates.size() / sampled];
+  const size_t pieces = std::min({candidates.size(), kSampleMax, fitting});
+  std::vector<LocalId> sample;
+  std::unordered_set<std::string_view> seen;
+  for (size_t i = 0; i < pieces; ++i) {
+    const size_t begin = i * candidates.size() / pieces;
+    const size_t end = (i + 1) * candidates.size() / pieces;
+    const LocalId id = candidates[begin + MixBits(static_cast<uint32_t>(i)) % (end - begin)];
+    if (seen.emplace(reinterpret_cast<const char*>(codes.row(id)), codes.stride()).second) {
+      sample.push_back(id);
+    }
   }
+  return sample;
+}
+
+std::vector<LocalId> Choose(const RowCodes& codes, const std::vector<LocalId>& candidates) {
+  const std::vector<LocalId> sample = Sample(codes, candidates);
   const size_t wanted = std::clamp(candidates.size() / kRowsPerEntry, kSmallCount, EntryPoints::kCountMax);
-  const size_t centres = std::min(wanted, (sampled + kRowsPerCentre - 1) / kRowsPerCentre);
+  const size_t centres = std::min(wanted, (sample.size() + kRowsPerCentre - 1) / kRowsPerCentre);
   Clustering clustering(codes, sample, centres);
   clustering.Run();
   std::vector<LocalId> chosen;

@@ -23,9 +23,9 @@ inline constexpr float kRelaxedPruneFactor = 1.2f;
 // Used by one thread; reusable.
 class Pruner {
  public:
-  // edges: of row `self`, nearest first, distinct. Afterwards kept() and dropped() hold all of them, each nearest
-  // first. Of rows that equal `self` only a few are kept, which ones depends on self: thousands of copies would
-  // otherwise keep nothing but each other, and all of them the same few.
+  // edges: of row `self`, nearest first, distinct. Afterwards kept() and dropped() hold all of them, each with the rows
+  // that equal `self` first, then nearest first. Of equal rows only a few are kept, which ones depends on self:
+  // thousands of copies would otherwise keep nothing but each other, and all of them the same few.
   void Prune(const RowCodes& codes, LocalId self, std::span<Edge> edges, const PruneOptions& options);
   // Whether one of the kept is nearer to edge's end, by the factor, than the row is.
   bool Occluded(const RowCodes& codes, std::span<const Edge> kept, const Edge& edge, float factor);
@@ -34,6 +34,9 @@ class Pruner {
   std::vector<Edge>& dropped() { return dropped_; }
 
  private:
+  // Returns how many.
+  size_t PutEqualFirst(const RowCodes& codes, LocalId self, std::span<Edge> edges);
+
   RowProbe probe_;
   std::vector<Edge> kept_;
   std::vector<Edge> dropped_;
