@@ -18,7 +18,8 @@ struct EntryPoints {
   std::vector<uint8_t> codes;  // [ids, stride] as in RowCodes
 };
 
-// candidates: rows to choose from, not empty; the order decides ties. At most 2,048 of them are looked at.
+// candidates: rows to choose from, not empty; the order decides ties. At most 2,048 of them are looked at, those with
+// the same code once.
 std::unique_ptr<const EntryPoints> ChooseEntryPoints(const RowCodes& codes, const std::vector<LocalId>& candidates);
 
 }  // namespace longbow::index
