@@ -160,6 +160,7 @@ bool Indexer::LinkSome(size_t threads) {
         continue;  // it would be given back at once
       }
       worked = segment.segment->filters().BuildSome(*view->schema, segment.chunks, vectors, &cancellation_) || worked;
+      worked = segment.segment->text().KeepUp(*view->schema, segment.chunks, segment.rows, &cancellation_) || worked;
     }
   }
   return worked;

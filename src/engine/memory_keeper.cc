@@ -98,6 +98,7 @@ void MemoryKeeper::Relieve() {
     const std::shared_ptr<const View> view = collection->shard.Pin();
     for (const SegmentView& segment : view->segments) {
       segment.segment->filters().Clear();
+      segment.segment->text().Clear();
     }
   }
   if (options_.release_outside != nullptr) {
@@ -114,7 +115,7 @@ MemoryUse MemoryKeeper::Count(const std::vector<std::shared_ptr<Collection>>& co
     use.ids += collection->shard.ids_size_bytes();
     for (const SegmentView& segment : view->segments) {
       use.rows += segment.segment->memory_bytes();
-      use.filters += segment.segment->filters().size_bytes();
+      use.filters += segment.segment->filters().size_bytes() + segment.segment->text().size_bytes();
       if (segment.segment->has_graph()) {
         const SegmentGraph::Memory graph = segment.segment->graph().memory();
         use.active_graphs += graph.active;

@@ -64,6 +64,23 @@ bool SegmentFilter::Passes(uint32_t row) const {
   return bit != 0;
 }
 
+std::shared_ptr<const Selection> SelectionOf(const SegmentView& segment, SegmentFilter& filter,
+                                             const std::string& key) {
+  SelectionCache& selections = segment.segment->filters().selections();
+  std::shared_ptr<const Selection> selection = selections.Find(key, segment.rows);
+  if (selection == nullptr) {
+    selection = std::make_shared<const Selection>(filter.Passing());
+    selections.Keep(key, selection);
+  }
+  return selection;
+}
+
+std::shared_ptr<const Selection> SelectionOf(const SegmentView& segment, const filter::BoundPredicate& predicate,
+                                             const std::string& key) {
+  SegmentFilter filter(segment, predicate);
+  return SelectionOf(segment, filter, key);
+}
+
 Selection SelectLive(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate) {
   Selection selection = SegmentFilter(segment, predicate).Passing();
   const index::RowFilter visible = view.FilterOf(segment);

@@ -36,6 +36,11 @@ class SegmentFilter {
   filter::IndexAnswers answers_;
 };
 
+// The same, kept with the segment under the predicate's key (SelectionCache::KeyOf).
+std::shared_ptr<const Selection> SelectionOf(const SegmentView& segment, const filter::BoundPredicate& predicate,
+                                             const std::string& key);
+std::shared_ptr<const Selection> SelectionOf(const SegmentView& segment, SegmentFilter& filter, const std::string& key);
+
 // Rows of `segment` that live in `view` and pass the predicate.
 Selection SelectLive(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate);
 

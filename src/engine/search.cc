@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/limits.h"
+#include "engine/hybrid.h"
 #include "engine/segment_plan.h"
 #include "index/flat_search.h"
 
@@ -231,6 +232,13 @@ Status CheckLimits(const SearchRequest& request, Metric metric) {
   return {};
 }
 
+bool AsksForWords(const SearchRequest& request) {
+  return !request.text_query.empty() && (request.alpha != 1 || request.vectors.empty());
+}
+bool AsksForVectors(const SearchRequest& request) {
+  return !AsksForWords(request) || (request.alpha != 0 && !request.vectors.empty());
+}
+
 Status CheckRequest(const View& view, const SearchRequest& request) {
   const CollectionSchema& schema = *view.schema;
   if (request.k < 1) {
@@ -251,9 +259,20 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
     return InvalidArgument("ef must be at most " + std::to_string(limits::kEfMax) + ", got " +
                            std::to_string(request.ef));
   }
-  if (!request.text_query.empty() && request.alpha != 1.0) {
-    return Unimplemented(
-        "hybrid search (text_query with alpha != 1) is not in this version; leave text_query out for a dense search");
+  if (!(request.alpha <= 1)) {
+    return InvalidArgument("alpha must be 0 to 1, or negative for a choice by the words; got " +
+                           std::to_string(request.alpha));
+  }
+  if (AsksForWords(request)) {
+    if (request.radius || request.score_min) {
+      return InvalidArgument(
+          "radius and score_min are for searches by vector alone: leave text_query out, or set alpha to 1");
+    }
+    if (!AsksForVectors(request)) {
+      return request.include_vectors && schema.vector_column < 0
+                 ? FailedPrecondition("include_vectors: dataset '" + request.collection + "' has no vector column")
+                 : Status();
+    }
   }
   if (schema.vector_column < 0) {
     return FailedPrecondition("index not initialized: dataset '" + request.collection + "' has no vector column");
@@ -306,17 +325,38 @@ std::string VectorBytes(const View& view, uint64_t ordinal) {
           static_cast<size_t>(view.schema->dimension) * static_cast<size_t>(width)};
 }
 
-QueryResult Present(const View& view, const std::vector<Found>& found, bool include_vectors) {
+QueryResult Present(const View& view, const std::vector<RankedRow>& rows, bool include_vectors) {
   QueryResult result;
-  result.hits.reserve(found.size());
-  for (const Found& row : found) {
-    result.hits.push_back(
-        {ShownIdOf(view, row.ordinal), row.ordinal, ScoreOfDistance(view.schema->metric, row.distance)});
+  result.hits.reserve(rows.size());
+  for (const RankedRow& row : rows) {
+    result.hits.push_back({ShownIdOf(view, row.ordinal), row.ordinal, row.score});
     if (include_vectors) {
       result.vectors.push_back(VectorBytes(view, row.ordinal));
     }
   }
   return result;
+}
+
+std::vector<RankedRow> Ranked(Metric metric, const std::vector<Found>& found) {
+  std::vector<RankedRow> rows;
+  rows.reserve(found.size());
+  for (const Found& row : found) {
+    rows.push_back({row.ordinal, ScoreOfDistance(metric, row.distance)});
+  }
+  return rows;
+}
+
+// Without vectors there is one list, ranked as it would be beside another; with alpha 0 its own scores are shown.
+std::vector<RankedRow> Fuse(const SearchRequest& request, const std::vector<RankedRow>& dense,
+                            const std::vector<RankedRow>& words) {
+  const auto k = static_cast<size_t>(request.k);
+  if (request.alpha == 0) {
+    return {words.begin(), words.begin() + static_cast<std::ptrdiff_t>(std::min(k, words.size()))};
+  }
+  if (request.alpha < 0) {
+    return FuseByScore(dense, words, AlphaFor(request.text_query), k);
+  }
+  return request.fusion == Fusion::kScore ? FuseByScore(dense, words, request.alpha, k) : FuseByRank(dense, words, k);
 }
 
 }  // namespace
@@ -349,9 +389,10 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
   LB_TRY(CheckRequest(view, request));
   LB_ASSIGN(const filter::BoundPredicate predicate,
             filter::BoundPredicate::Bind(request.filter, *view.schema->columns));
+  // Of two lists the better halves are fused.
+  const uint64_t wanted = static_cast<uint64_t>(request.k) * (AsksForWords(request) ? 2 : 1);
   index::SearchOptions options;
-  options.k =
-      static_cast<uint32_t>(std::min<uint64_t>(static_cast<uint64_t>(request.k), std::max<uint64_t>(view.rows, 1)));
+  options.k = static_cast<uint32_t>(std::min<uint64_t>(wanted, std::max<uint64_t>(view.rows, 1)));
   const double recall_target = request.recall_target.value_or(0);
   const uint32_t asked_ef = request.ef != 0 ? request.ef : defaults.ef;
   options.ef = recall_target > 0 ? options.k : std::max(options.k, asked_ef);  // with a target each segment has its own
@@ -362,6 +403,14 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
                                  .queries = request.vectors.size(),
                                  .recall_target = recall_target,
                                  .filter_key = SelectionCache::KeyOf(request.filter, view.schema->version)};
+  std::vector<RankedRow> words;
+  if (AsksForWords(request)) {
+    LB_ASSIGN(words,
+              SearchWords(view, request.text_query, predicate, plan_request.filter_key, options.k, cancellation));
+    if (!AsksForVectors(request)) {
+      return std::vector<QueryResult>{Present(view, Fuse(request, {}, words), request.include_vectors)};
+    }
+  }
   std::vector<SegmentPlan> plans;
   for (const SegmentView& segment : view.segments) {
     if (segment.segment->searchable()) {
@@ -387,7 +436,11 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
     LB_ASSIGN(const std::vector<Found> found,
               limit.any() ? run.NearestWithin(query, limit) : run.Nearest(query, options.k));
     NoteQuery(plans, numbers, plan_request);
-    results.push_back(Present(view, found, request.include_vectors));
+    std::vector<RankedRow> rows = Ranked(view.schema->metric, found);
+    if (AsksForWords(request)) {
+      rows = Fuse(request, rows, words);
+    }
+    results.push_back(Present(view, rows, request.include_vectors));
     if (explanation) {
       explanation->total_us =
           std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count();

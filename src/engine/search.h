@@ -29,7 +29,7 @@ struct QueryResult {
 // One result per query vector, in order. Every live row of the view that passes the filter is a candidate, whether it
 // is in a graph yet or not; k rows come back whenever k exist (with a radius or score_min: of those within, the k
 // nearest; a walk may miss some of them as it may miss others). Errors: INVALID_ARGUMENT (k, dimension, filter, NaN),
-// FAILED_PRECONDITION (no vector column), UNIMPLEMENTED (text_query), CANCELLED, DEADLINE_EXCEEDED. Thread safe.
+// FAILED_PRECONDITION (no vector column, no text column), CANCELLED, DEADLINE_EXCEEDED. Thread safe.
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
                                         const Cancellation* cancellation);
 

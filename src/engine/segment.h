@@ -14,6 +14,7 @@
 #include "engine/row_ordinals.h"
 #include "engine/segment_filters.h"
 #include "engine/segment_graph.h"
+#include "engine/segment_text.h"
 #include "engine/zeroed_array.h"
 #include "index/vector_rows.h"
 #include "model/schema.h"
@@ -108,6 +109,7 @@ class Segment {
   const SegmentGraph& graph() const { return *graph_; }
   SegmentFilters& filters() { return filters_; }
   const SegmentFilters& filters() const { return filters_; }
+  SegmentText& text() { return text_; }
   // Whether what is derived is being given back rather than made.
   bool ShedsMemory() const { return budget_ != nullptr && budget_->pressure() != MemoryPressure::kNone; }
   // Of rows and columns, that the kernel cannot drop.
@@ -139,6 +141,7 @@ class Segment {
   ZeroedArray<uint64_t> deleted_at_;
   std::unique_ptr<ExpiryTimes> expiry_;  // null while the collection has no expiry column
   SegmentFilters filters_;               // has a lock of its own
+  SegmentText text_;                     // likewise
   std::unique_ptr<SegmentGraph> graph_;  // likewise; null without vectors, and for bit metrics
 
   std::atomic<uint64_t> memory_bytes_{0};  // the writer's

@@ -111,12 +111,7 @@ void SegmentPlan::Choose(const PlanRequest& request, double passing) {
 
 void SegmentPlan::UseBitmap(const PlanRequest& request) {
   if (filter != nullptr && selection == nullptr && view->rows > 0) {
-    SelectionCache& selections = view->segment->filters().selections();
-    selection = selections.Find(request.filter_key, view->rows);
-    if (selection == nullptr) {
-      selection = std::make_shared<const Selection>(filter->Passing());
-      selections.Keep(request.filter_key, selection);
-    }
+    selection = SelectionOf(*view, *filter, request.filter_key);
     actual_selectivity = static_cast<double>(selection->count) / view->rows;
   }
   Choose(request, static_cast<double>(candidates()));

@@ -253,9 +253,12 @@ TEST_F(ShardTest, BadSearchesSayWhy) {
   request.vectors[0][3] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(error(request).code(), StatusCode::kInvalidArgument);
   request.vectors[0][3] = 0;
+  request.alpha = 1.5;
+  EXPECT_EQ(error(request).code(), StatusCode::kInvalidArgument);
   request.text_query = "fox";
   request.alpha = 0.5;
-  EXPECT_EQ(error(request).code(), StatusCode::kUnimplemented);
+  request.radius = 1;
+  EXPECT_EQ(error(request).code(), StatusCode::kInvalidArgument);
 }
 
 // Every row the model holds and nothing else, by every path, whatever mix of puts, replacements, deletes and linking

@@ -234,6 +234,7 @@ Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name,
     return found;
   }
   LB_ASSIGN(CollectionSchema schema, CollectionSchema::FromFirstPut(columns));
+  LB_TRY(CheckTextColumns(schema));
   LB_ASSIGN(const ExpiryRequest stated, StatedExpiry(*columns));
   if (options_.default_ttl_seconds > 0 && !stated.ttl_seconds && !stated.column) {
     LB_ASSIGN(schema, schema.WithTtl(options_.default_ttl_seconds, std::nullopt));

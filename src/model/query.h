@@ -17,6 +17,9 @@ struct ScanRequest {
   Predicate filter;
 };
 
+// How hits by vector and hits by words become one list: by rank, or by score and `alpha`.
+enum class Fusion { kRank, kScore };
+
 enum class VectorFormat { kFloat32, kFloat16, kQuantized };
 
 struct SearchRequest {
@@ -26,8 +29,10 @@ struct SearchRequest {
   uint32_t ef = 0;                      // beam width of the graph search; 0 = the collection's default
   std::optional<double> recall_target;  // in the place of ef: mean share of the k nearest rows that come back
   Predicate filter;
-  std::string text_query;
-  double alpha = 1.0;  // weight of the dense part in hybrid search
+  std::string text_query;  // words; without vectors, or with alpha 0, alone
+  double alpha = 1.0;      // 1: vectors alone, 0: words alone; between, both: their share for Fusion::kScore;
+                           // negative: Fusion::kScore with a share by the look of the words
+  Fusion fusion = Fusion::kRank;
   double graph_alpha = 0.0;
   bool include_vectors = false;
   VectorFormat vector_format = VectorFormat::kFloat32;

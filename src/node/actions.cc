@@ -44,6 +44,16 @@ Result<Answers> VectorSearchById(Services& services, const std::string& body, co
   return Answers{wire::HitsJson(hits)};
 }
 
+Result<Answers> HybridSearch(Services& services, const std::string& body, const Cancellation* cancellation) {
+  LB_ASSIGN(const SearchRequest request, wire::ParseSearch(body));
+  if (request.vectors.size() > 1) {
+    return InvalidArgument("HybridSearch takes one vector, got " + std::to_string(request.vectors.size()) +
+                           ": use VectorSearch for several");
+  }
+  LB_ASSIGN(const std::vector<engine::QueryResult> results, Search(services, request, cancellation));
+  return Answers{wire::HybridHitsJson(results.front().hits)};
+}
+
 Result<Answers> CheckReadiness(Services& services, const std::string& body, const Cancellation*) {
   LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
   if (request.dataset.empty()) {
@@ -147,6 +157,7 @@ struct Action {
 constexpr Action kActions[] = {
     {"VectorSearch", "Nearest rows to one or more vectors; one Arrow IPC stream per vector", VectorSearch, false},
     {"VectorSearchByID", "Nearest rows to a stored row, as JSON", VectorSearchById, false},
+    {"HybridSearch", "Rows by a vector and by words, fused, as JSON", HybridSearch, false},
     {"check_readiness", "State of the node or of one dataset", CheckReadiness, false},
     {"delete", "Deletes rows by id", Delete, true},
     {"Delete", "Same as delete", Delete, true},

@@ -14,8 +14,10 @@ constexpr uint32_t kNoMoreRows = UINT32_MAX;
 
 // What is the same for all parts.
 struct QueryTerm {
+  size_t column = 0;
   std::string_view term;
   uint32_t count = 0;  // in the query
+  uint64_t rows = 0;   // that hold it
   float weight = 0;    // of a posting whose frequency counts in full
 };
 
@@ -176,7 +178,7 @@ class PartSearch {
 
   Status Run(const Cancellation* cancellation) {
     uint32_t begin = 0;
-    while (begin < part_.index->rows()) {
+    while (begin < part_.rows) {
       if (cancellation != nullptr) {
         LB_TRY(cancellation->Check());
       }
@@ -282,56 +284,70 @@ class PartSearch {
   std::array<uint64_t, kWindowRows / 64> touched_{};
 };
 
-std::vector<QueryTerm> DistinctTerms(std::span<const std::string> terms) {
-  std::map<std::string_view, uint32_t> counts;
-  for (const std::string& term : terms) {
-    ++counts[term];
+std::vector<QueryTerm> DistinctTerms(std::span<const std::vector<std::string>> terms) {
+  std::map<std::pair<size_t, std::string_view>, uint32_t> counts;
+  for (size_t column = 0; column < terms.size(); ++column) {
+    for (const std::string& term : terms[column]) {
+      ++counts[{column, term}];
+    }
   }
   std::vector<QueryTerm> distinct;
-  for (const auto& [term, count] : counts) {
-    distinct.push_back({term, count});
+  for (const auto& [at, count] : counts) {
+    distinct.push_back({.column = at.first, .term = at.second, .count = count});
   }
   return distinct;
 }
 
+LengthNorms NormsOf(const Bm25Parameters& parameters, uint64_t rows, uint64_t tokens) {
+  LengthNorms norms;
+  const double mean_length = static_cast<double>(std::max<uint64_t>(1, tokens)) / static_cast<double>(rows);
+  for (size_t code = 0; code < norms.size(); ++code) {
+    const double length = LengthOf(static_cast<uint8_t>(code)) / mean_length;
+    norms[code] = static_cast<float>(parameters.k1 * (1 - parameters.b + parameters.b * length));
+  }
+  return norms;
+}
+
 }  // namespace
 
-Result<std::vector<TextHit>> SearchText(std::span<const TextPart> parts, std::span<const std::string> terms, size_t k,
+Result<std::vector<TextHit>> SearchText(std::span<const TextPart> parts,
+                                        std::span<const std::vector<std::string>> terms, size_t k,
                                         const Bm25Parameters& parameters, const Cancellation* cancellation,
                                         TextCounters* counters) {
   std::vector<QueryTerm> query = DistinctTerms(terms);
   uint64_t rows = 0;
-  uint64_t tokens = 0;
-  std::vector<uint64_t> rows_with(query.size(), 0);
+  std::vector<uint64_t> tokens(terms.size(), 0);
   std::vector<std::vector<std::optional<Postings>>> found(parts.size());
   for (size_t p = 0; p < parts.size(); ++p) {
-    rows += parts[p].index->rows();
-    tokens += parts[p].index->tokens();
-    for (size_t t = 0; t < query.size(); ++t) {
-      found[p].push_back(parts[p].index->Find(query[t].term));
-      rows_with[t] += found[p].back() ? found[p].back()->rows : 0;
+    rows += parts[p].rows;
+    for (size_t c = 0; c < terms.size(); ++c) {
+      tokens[c] += parts[p].columns[c] == nullptr ? 0 : parts[p].columns[c]->tokens();
+    }
+    for (QueryTerm& term : query) {
+      const InvertedIndex* index = parts[p].columns[term.column];
+      found[p].push_back(index == nullptr ? std::nullopt : index->Find(term.term));
+      term.rows += found[p].back() ? found[p].back()->rows : 0;
     }
   }
-  if (k == 0 || tokens == 0) {
+  if (k == 0 || rows == 0) {
     return std::vector<TextHit>();
   }
-  for (size_t t = 0; t < query.size(); ++t) {
-    const auto n = static_cast<double>(rows_with[t]);
+  for (QueryTerm& term : query) {
+    const auto n = static_cast<double>(term.rows);
     const double rarity = std::log(1 + (static_cast<double>(rows) - n + 0.5) / (n + 0.5));
-    query[t].weight = static_cast<float>(rarity * (parameters.k1 + 1) * query[t].count);
+    term.weight = static_cast<float>(rarity * (parameters.k1 + 1) * term.count);
   }
-  LengthNorms norms;
-  const double mean_length = static_cast<double>(tokens) / static_cast<double>(rows);
-  for (size_t code = 0; code < norms.size(); ++code) {
-    const double length = LengthOf(static_cast<uint8_t>(code)) / mean_length;
-    norms[code] = static_cast<float>(parameters.k1 * (1 - parameters.b + parameters.b * length));
+  std::vector<LengthNorms> norms;
+  for (const uint64_t of_column : tokens) {
+    norms.push_back(NormsOf(parameters, rows, of_column));
   }
   TopK top(k);
   for (size_t p = 0; p < parts.size(); ++p) {
     std::vector<Cursor> cursors;
     for (size_t t = 0; t < query.size(); ++t) {
       if (found[p][t]) {
-        cursors.emplace_back(*found[p][t], query[t].weight, norms, *parts[p].index);
+        const size_t column = query[t].column;
+        cursors.emplace_back(*found[p][t], query[t].weight, norms[column], *parts[p].columns[column]);
       }
     }
     if (counters != nullptr) {

@@ -19,10 +19,11 @@ struct Bm25Parameters {
   float b = 0.75f;  // how much long rows are held back
 };
 
-// One index of the collection, with which of its rows may be found. `passes` null: all.
+// Some rows of the collection, with which of them may be found.
 struct TextPart {
-  const InvertedIndex* index = nullptr;
-  std::function<bool(uint32_t row)> passes;
+  uint32_t rows = 0;
+  std::vector<const InvertedIndex*> columns;  // of all these rows each; null: none of them has that column
+  std::function<bool(uint32_t row)> passes;   // null: all
 };
 
 struct TextHit {
@@ -41,12 +42,14 @@ struct TextCounters {
   uint64_t postings = 0;  // of all terms, in all parts
 };
 
-// The k rows with the highest scores, best first; rows that hold none of the terms never come back. A term that stands
-// in the query twice counts twice. Statistics (how rare a term is, how long rows are) are those of all rows of all
-// parts, passing or not, so that a filter does not change scores. Exact: block maxima only leave out what cannot be
-// among the best (MaxScore by windows: Turtle and Flood, Query evaluation: strategies and optimizations, 1995; the
-// windows are Lucene's). Errors: CANCELLED, DEADLINE_EXCEEDED. Thread safe.
-Result<std::vector<TextHit>> SearchText(std::span<const TextPart> parts, std::span<const std::string> terms, size_t k,
+// The k rows with the highest scores, best first; rows that hold none of the terms never come back. `terms`: what is
+// asked of each column, whose scores are added. A term that stands in the query twice counts twice. Statistics (how
+// rare a term is, how long rows are) are those of all rows of all parts, passing or not, so that a filter does not
+// change scores. Exact: block maxima only leave out what cannot be among the best (MaxScore by windows: Turtle and
+// Flood, Query evaluation: strategies and optimizations, 1995; the windows are Lucene's). Errors: CANCELLED,
+// DEADLINE_EXCEEDED. Thread safe.
+Result<std::vector<TextHit>> SearchText(std::span<const TextPart> parts,
+                                        std::span<const std::vector<std::string>> terms, size_t k,
                                         const Bm25Parameters& parameters, const Cancellation* cancellation,
                                         TextCounters* counters = nullptr);
 

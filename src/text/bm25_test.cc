@@ -36,6 +36,8 @@ std::shared_ptr<const InvertedIndex> IndexOf(std::span<const Row> rows) {
   return builder.Finish();
 }
 
+TextPart PartOf(const InvertedIndex& index) { return {.rows = index.rows(), .columns = {&index}, .passes = nullptr}; }
+
 // The formula, row by row.
 std::vector<double> ScoresOf(std::span<const Row> rows, const Row& query, const Bm25Parameters& parameters) {
   double tokens = 0;
@@ -100,7 +102,7 @@ TEST(Bm25, IsTheFormulaWhateverThePartsTheFilterAndK) {
     const auto passes = [&](size_t row) { return (row * 2654435761u >> 7) % 8 < kept_of_8; };
     std::vector<TextPart> parts;
     for (size_t p = 0; p < indexes.size(); ++p) {
-      parts.push_back({indexes[p].get(), nullptr});
+      parts.push_back(PartOf(*indexes[p]));
       if (kept_of_8 < 8) {
         parts.back().passes = [&, p](uint32_t row) { return passes(begins[p] + row); };
       }
@@ -120,7 +122,7 @@ TEST(Bm25, IsTheFormulaWhateverThePartsTheFilterAndK) {
         }
       }
       std::sort(best.rbegin(), best.rend());
-      const auto hits = SearchText(parts, query, k, parameters, nullptr);
+      const auto hits = SearchText(parts, std::vector<Row>{query}, k, parameters, nullptr);
       ASSERT_TRUE(hits.ok());
       ASSERT_EQ(hits->size(), std::min(k, best.size()));
       std::set<std::pair<uint32_t, uint32_t>> seen;
@@ -136,6 +138,38 @@ TEST(Bm25, IsTheFormulaWhateverThePartsTheFilterAndK) {
   }
 }
 
+TEST(Bm25, AddsTheScoresOfColumns) {
+  Random random(17);
+  std::vector<Row> titles;
+  std::vector<Row> texts;
+  for (int i = 0; i < 3000; ++i) {
+    titles.push_back(RandomRow(random, 50));
+    texts.push_back(RandomRow(random, 400));
+  }
+  // The last rows have no titles: they were put before there was such a column.
+  constexpr size_t kWithTitles = 2000;
+  const auto title_index = IndexOf(std::span(titles).first(kWithTitles));
+  std::fill(titles.begin() + kWithTitles, titles.end(), Row());
+  const auto first = IndexOf(std::span(texts).first(kWithTitles));
+  const auto last = IndexOf(std::span(texts).subspan(kWithTitles));
+  const std::vector<TextPart> parts = {{kWithTitles, {title_index.get(), first.get()}, nullptr},
+                                       {last->rows(), {nullptr, last.get()}, nullptr}};
+  const std::vector<Row> query = {{Word(3), Word(20)}, {Word(3), Word(100)}};
+  const std::vector<double> of_titles = ScoresOf(titles, query[0], {});
+  const std::vector<double> of_texts = ScoresOf(texts, query[1], {});
+  std::vector<double> best;
+  for (size_t row = 0; row < texts.size(); ++row) {
+    best.push_back(of_titles[row] + of_texts[row]);
+  }
+  std::sort(best.rbegin(), best.rend());
+  const auto hits = SearchText(parts, query, 50, {}, nullptr);
+  ASSERT_TRUE(hits.ok());
+  ASSERT_EQ(hits->size(), 50u);
+  for (size_t i = 0; i < hits->size(); ++i) {
+    EXPECT_NEAR((*hits)[i].score, best[i], 1e-4 * best[i]);
+  }
+}
+
 TEST(Bm25, LeavesOutWhatCannotBeAmongTheBest) {
   Random random(3);
   std::vector<Row> rows;
@@ -143,34 +177,34 @@ TEST(Bm25, LeavesOutWhatCannotBeAmongTheBest) {
     rows.push_back(RandomRow(random, 5000));
   }
   const auto index = IndexOf(rows);
-  const std::vector<TextPart> parts = {{index.get(), nullptr}};
+  const std::vector<TextPart> parts = {PartOf(*index)};
   TextCounters counters;
-  ASSERT_TRUE(SearchText(parts, Row{Word(0), Word(1), Word(800)}, 10, {}, nullptr, &counters).ok());
+  ASSERT_TRUE(SearchText(parts, std::vector<Row>{{Word(0), Word(1), Word(800)}}, 10, {}, nullptr, &counters).ok());
   EXPECT_GT(counters.postings, 30'000u);
   EXPECT_LT(counters.scored, counters.postings / 4);
 }
 
 TEST(Bm25, FindsNothingWhereNothingIs) {
   const auto empty = InvertedIndexBuilder().Finish();
-  const std::vector<TextPart> parts = {{empty.get(), nullptr}};
-  EXPECT_TRUE(SearchText(parts, Row{"a"}, 10, {}, nullptr)->empty());
-  EXPECT_TRUE(SearchText({}, Row{"a"}, 10, {}, nullptr)->empty());
+  const std::vector<TextPart> parts = {PartOf(*empty)};
+  EXPECT_TRUE(SearchText(parts, std::vector<Row>{{"a"}}, 10, {}, nullptr)->empty());
+  EXPECT_TRUE(SearchText({}, std::vector<Row>{{"a"}}, 10, {}, nullptr)->empty());
   const std::vector<Row> rows = {{"a"}, {}, {"b", "a"}};
   const auto index = IndexOf(rows);
-  const std::vector<TextPart> some = {{index.get(), nullptr}};
-  EXPECT_TRUE(SearchText(some, Row{}, 10, {}, nullptr)->empty());
-  EXPECT_TRUE(SearchText(some, Row{"c"}, 10, {}, nullptr)->empty());
-  EXPECT_TRUE(SearchText(some, Row{"a"}, 0, {}, nullptr)->empty());
-  EXPECT_EQ(SearchText(some, Row{"a", "c"}, 10, {}, nullptr)->size(), 2u);
+  const std::vector<TextPart> some = {PartOf(*index)};
+  EXPECT_TRUE(SearchText(some, std::vector<Row>{{}}, 10, {}, nullptr)->empty());
+  EXPECT_TRUE(SearchText(some, std::vector<Row>{{"c"}}, 10, {}, nullptr)->empty());
+  EXPECT_TRUE(SearchText(some, std::vector<Row>{{"a"}}, 0, {}, nullptr)->empty());
+  EXPECT_EQ(SearchText(some, std::vector<Row>{{"a", "c"}}, 10, {}, nullptr)->size(), 2u);
 }
 
 TEST(Bm25, ACancelledSearchEnds) {
   const std::vector<Row> rows(10, Row{"a"});
   const auto index = IndexOf(rows);
-  const std::vector<TextPart> parts = {{index.get(), nullptr}};
+  const std::vector<TextPart> parts = {PartOf(*index)};
   Cancellation cancellation;
   cancellation.Cancel();
-  EXPECT_EQ(SearchText(parts, Row{"a"}, 3, {}, &cancellation).status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(SearchText(parts, std::vector<Row>{{"a"}}, 3, {}, &cancellation).status().code(), StatusCode::kCancelled);
 }
 
 // ---- the index itself --------------------------------------------------------------------------------------------

@@ -112,6 +112,18 @@ void ReadVectorFormat(JsonReader& reader, VectorFormat* format) {
   }
 }
 
+void ReadFusion(JsonReader& reader, Fusion* fusion) {
+  std::string name;
+  reader.Text("fusion", &name);
+  if (name.empty() || name == "rrf") {
+    *fusion = Fusion::kRank;
+  } else if (name == "weighted") {
+    *fusion = Fusion::kScore;
+  } else {
+    reader.Fail("unknown fusion \"" + name + "\": use rrf or weighted");
+  }
+}
+
 void ReadOptionalNumber(JsonReader& reader, std::string_view key, std::optional<double>* value) {
   if (reader.Find(key)) {
     reader.Number(key, &value->emplace());
@@ -134,6 +146,7 @@ Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std:
   reader.Text("text_query", &request.text_query);
   request.alpha = request.text_query.empty() ? 1.0 : kHybridAlpha;
   reader.Number("alpha", &request.alpha);
+  ReadFusion(reader, &request.fusion);
   reader.Number("graph_alpha", &request.graph_alpha);
   reader.Bool("include_vectors", &request.include_vectors);
   ReadVectorFormat(reader, &request.vector_format);

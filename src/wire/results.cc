@@ -98,6 +98,16 @@ std::string HitsJson(const std::vector<Hit>& hits) {
   return "{\"ids\":[" + ids + "],\"scores\":[" + scores + "]}";
 }
 
+std::string HybridHitsJson(const std::vector<Hit>& hits) {
+  std::string json = "[";
+  for (const Hit& hit : hits) {
+    AppendNumber(&json.append(json.size() == 1 ? R"({"ID":)" : R"(,{"ID":)"), hit.id);
+    AppendNumber(&json.append(R"(,"Distance":0,"Score":)"), std::isfinite(hit.score) ? hit.score : 0.0f);
+    json += R"(,"Metadata":null,"Vector":null})";
+  }
+  return json + "]";
+}
+
 std::string ExplanationsJson(const std::vector<const SearchExplanation*>& explanations) {
   nlohmann::json all = nlohmann::json::array();
   for (const SearchExplanation* explanation : explanations) {

@@ -25,6 +25,8 @@ std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const
                                              bool include_vectors);
 // {"ids":[7,769],"scores":[1,0.24899596]}
 std::string HitsJson(const std::vector<Hit>& hits);
+// [{"ID":7,"Distance":0,"Score":0.016393442,"Metadata":null,"Vector":null}]; no distance belongs to a fused score.
+std::string HybridHitsJson(const std::vector<Hit>& hits);
 
 // The metadata key under which a schema of hits says how the searches were answered.
 inline constexpr char kExplainKey[] = "longbow.explain";

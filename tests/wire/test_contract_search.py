@@ -282,18 +282,6 @@ def test_text_with_alpha_1_is_a_dense_search(client, loaded, points):
     assert fc.search(client, loaded, points[5], 1, text_query="fox", alpha=1) == [(5, 1.0)]
 
 
-def test_hybrid_search_is_refused_in_words(raw, loaded, points):
-    """Not in this version: said clearly, not answered as if the text had not been there."""
-    for answer in (
-        raw.search(dataset=loaded, vector=points[0].tolist(), k=3, text_query="fox", alpha=0.5),
-        raw.search(dataset=loaded, k=3, text_query="fox", alpha=0.0),
-        raw.do_action("VectorSearch", {"dataset": loaded, "vector": points[0].tolist(), "k": 3, "text_query": "fox"}),
-        raw.do_action("HybridSearch", {"dataset": loaded, "vector": points[0].tolist(), "k": 3, "text_query": "fox"}),
-    ):
-        answer.expect("UNIMPLEMENTED")
-        assert len(answer.details) > 10, answer.details
-
-
 # --- exchange ---
 
 
