@@ -21,7 +21,11 @@ struct QueryTerm {
   float weight = 0;    // of a posting whose frequency counts in full
 };
 
-using LengthNorms = std::array<float, 256>;  // by length code: what a frequency is weighed against
+// By length code.
+struct LengthNorms {
+  std::array<float, 256> norm;  // what a frequency is weighed against
+  std::array<float, 256> once;  // what a term is worth that stands there once: most do
+};
 
 // The best k so far.
 class TopK {
@@ -89,6 +93,7 @@ class Cursor {
   void ForEach(uint32_t begin, uint32_t end, const Found& found) {
     for (SkipTo(begin); block_ < postings_.blocks.size(); ++block_, decoded_ = false) {
       Decode();
+      DecodeFrequencies();
       const uint32_t* const first = std::lower_bound(rows_.data(), rows_.data() + count_, begin);
       for (auto i = static_cast<size_t>(first - rows_.data()); i < count_; ++i) {
         if (rows_[i] >= end) {
@@ -107,18 +112,25 @@ class Cursor {
     Decode();
     const uint32_t* const at = std::lower_bound(rows_.data(), rows_.data() + count_, row);
     const auto i = static_cast<size_t>(at - rows_.data());
-    return i < count_ && *at == row ? ScoreAt(i) : 0;
+    if (i == count_ || *at != row) {
+      return 0;
+    }
+    DecodeFrequencies();
+    return ScoreAt(i);
   }
 
   uint64_t scored() const { return scored_; }
 
  private:
   float Score(uint32_t frequency, uint8_t length) const {
+    if (frequency == 1) {
+      return weight_ * norms_->once[length];
+    }
     const auto tf = static_cast<float>(frequency);
-    return weight_ * tf / (tf + (*norms_)[length]);
+    return weight_ * tf / (tf + norms_->norm[length]);
   }
   float BlockMax(size_t block) const {
-    return Score(postings_.blocks[block].tf_max, static_cast<uint8_t>(postings_.blocks[block].length_min));
+    return Score(postings_.blocks[block].tf_max, postings_.blocks[block].length_min);
   }
   float ScoreAt(size_t i) {
     ++scored_;
@@ -143,10 +155,16 @@ class Cursor {
   }
   void Decode() {
     if (!decoded_) {
-      const size_t rows_bytes = postings_.DecodeRows(block_, rows_.data());
-      postings_.DecodeFrequencies(block_, rows_bytes, frequencies_.data());
+      rows_bytes_ = postings_.DecodeRows(block_, rows_.data());
       count_ = postings_.RowsIn(block_);
       decoded_ = true;
+      has_frequencies_ = false;
+    }
+  }
+  void DecodeFrequencies() {
+    if (!has_frequencies_) {
+      postings_.DecodeFrequencies(block_, rows_bytes_, frequencies_.data());
+      has_frequencies_ = true;
     }
   }
 
@@ -158,6 +176,8 @@ class Cursor {
   float window_max_ = 0;
   size_t block_ = 0;
   bool decoded_ = false;
+  bool has_frequencies_ = false;
+  size_t rows_bytes_ = 0;
   size_t count_ = 0;
   std::array<uint32_t, kBlockRows> rows_;
   std::array<uint32_t, kBlockRows> frequencies_;
@@ -301,9 +321,10 @@ std::vector<QueryTerm> DistinctTerms(std::span<const std::vector<std::string>> t
 LengthNorms NormsOf(const Bm25Parameters& parameters, uint64_t rows, uint64_t tokens) {
   LengthNorms norms;
   const double mean_length = static_cast<double>(std::max<uint64_t>(1, tokens)) / static_cast<double>(rows);
-  for (size_t code = 0; code < norms.size(); ++code) {
+  for (size_t code = 0; code < norms.norm.size(); ++code) {
     const double length = LengthOf(static_cast<uint8_t>(code)) / mean_length;
-    norms[code] = static_cast<float>(parameters.k1 * (1 - parameters.b + parameters.b * length));
+    norms.norm[code] = static_cast<float>(parameters.k1 * (1 - parameters.b + parameters.b * length));
+    norms.once[code] = 1 / (1 + norms.norm[code]);
   }
   return norms;
 }

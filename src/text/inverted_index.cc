@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "text/bit_packing.h"
 
 namespace longbow::text {
 namespace {
@@ -67,20 +68,30 @@ struct InvertedIndex::Term {
 };
 
 size_t Postings::DecodeRows(size_t block, uint32_t* out) const {
+  const PostingBlock& at = blocks[block];
   const uint32_t count = RowsIn(block);
   const uint32_t before = block == 0 ? 0 : blocks[block - 1].last_row;
-  const size_t size = streamvbyte_delta_decode(bytes + blocks[block].offset, out, count, before);
-  const uint32_t last = blocks[block].last_row;
+  size_t size = PackedBytes(at.row_bits);
+  if (count == kBlockRows) {
+    UnpackSums(bytes + at.offset, at.row_bits, before, out);
+  } else {
+    size = streamvbyte_delta_decode(bytes + at.offset, out, count, before);
+  }
   const uint32_t largest = *std::max_element(out, out + count);
-  if (largest > last) {
-    std::transform(out, out + count, out, [last](uint32_t row) { return std::min(row, last); });
+  if (largest > at.last_row) {
+    std::transform(out, out + count, out, [&at](uint32_t row) { return std::min(row, at.last_row); });
   }
   return size;
 }
 
 void Postings::DecodeFrequencies(size_t block, size_t rows_bytes, uint32_t* out) const {
+  const PostingBlock& at = blocks[block];
   const uint32_t count = RowsIn(block);
-  streamvbyte_decode_0124(bytes + blocks[block].offset + rows_bytes, out, count);
+  if (count == kBlockRows) {
+    UnpackBits(bytes + at.offset + rows_bytes, at.frequency_bits, out);
+  } else {
+    streamvbyte_decode_0124(bytes + at.offset + rows_bytes, out, count);
+  }
   std::transform(out, out + count, out, [](uint32_t less_one) { return less_one + 1; });
 }
 
@@ -103,17 +114,28 @@ class InvertedIndexBuilder::ImageMaker {
       const size_t count = std::min<size_t>(kBlockRows, rows.size() - begin);
       PostingBlock block{.last_row = rows[begin + count - 1],
                          .offset = static_cast<uint32_t>(postings_.size() - first_byte),
-                         .tf_max = 0,
                          .length_min = 255};
+      uint32_t distances[kBlockRows];
       uint32_t less_one[kBlockRows];
       for (size_t i = 0; i < count; ++i) {
+        distances[i] = rows[begin + i] - (i == 0 ? before : rows[begin + i - 1]);
         less_one[i] = frequencies[begin + i] - 1;
         block.tf_max = std::max(block.tf_max, frequencies[begin + i]);
-        block.length_min = std::min<uint32_t>(block.length_min, length_codes_[rows[begin + i]]);
+        block.length_min = std::min(block.length_min, length_codes_[rows[begin + i]]);
       }
-      uint8_t encoded[2 * (kBlockRows / 4 + kBlockRows * 4) + 32];
-      size_t size = streamvbyte_delta_encode(rows.data() + begin, static_cast<uint32_t>(count), encoded, before);
-      size += streamvbyte_encode_0124(less_one, static_cast<uint32_t>(count), encoded + size);
+      uint8_t encoded[kSlackBytes];
+      size_t size = 0;
+      if (count == kBlockRows) {
+        block.row_bits = static_cast<uint8_t>(BitsFor(distances, count));
+        block.frequency_bits = static_cast<uint8_t>(BitsFor(less_one, count));
+        PackBits(distances, block.row_bits, encoded);
+        size = PackedBytes(block.row_bits);
+        PackBits(less_one, block.frequency_bits, encoded + size);
+        size += PackedBytes(block.frequency_bits);
+      } else {
+        size = streamvbyte_delta_encode(rows.data() + begin, static_cast<uint32_t>(count), encoded, before);
+        size += streamvbyte_encode_0124(less_one, static_cast<uint32_t>(count), encoded + size);
+      }
       postings_.append(reinterpret_cast<const char*>(encoded), size);
       before = block.last_row;
       blocks_.push_back(block);
@@ -325,7 +347,7 @@ Status InvertedIndex::CheckTerms() const {
       const PostingBlock& block = blocks_[b];
       const bool is_first = b == term.first_block;
       if (block.last_row >= rows_ || (!is_first && block.last_row <= before) ||
-          block.offset > next.postings - term.postings || block.length_min > 255) {
+          block.offset > next.postings - term.postings || block.row_bits > 32 || block.frequency_bits > 32) {
         return Damaged("postings of term " + std::to_string(t));
       }
       before = block.last_row;

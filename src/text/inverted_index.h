@@ -27,7 +27,10 @@ struct PostingBlock {
   uint32_t last_row = 0;
   uint32_t offset = 0;  // of its bytes, from the first of the term's
   uint32_t tf_max = 0;
-  uint32_t length_min = 0;  // a length code
+  uint8_t length_min = 0;      // a length code
+  uint8_t row_bits = 0;        // of full blocks, which are packed; others are coded by streamvbyte
+  uint8_t frequency_bits = 0;  // likewise
+  uint8_t reserved = 0;
 };
 
 inline constexpr uint32_t kBlockRows = 128;
