@@ -63,6 +63,9 @@ void ThreadPool::Work(size_t number) {
   const std::string suffix = "-" + std::to_string(number);
   const size_t room = 15 - std::min<size_t>(15, suffix.size());
   pthread_setname_np(pthread_self(), (options_.name.substr(0, room) + suffix).c_str());
+  if (options_.on_start != nullptr) {
+    options_.on_start(number);
+  }
   while (true) {
     std::function<void()> task;
     {

@@ -17,6 +17,7 @@ struct ThreadPoolOptions {
   std::string name;         // threads show as "<name>-<n>" in top and debuggers; the kernel keeps 15 characters
   size_t threads = 1;       // at least 1
   size_t queue_max = 1024;  // tasks waiting, those running not counted
+  std::function<void(size_t)> on_start;  // each thread calls it first, with its number; null: nothing to do
 };
 
 // Built in bin/ or by the owner of the work, one pool per kind of work, so that one kind cannot starve another.

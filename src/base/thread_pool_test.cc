@@ -60,6 +60,16 @@ TEST(ThreadPool, ThreadsCarryTheName) {
   EXPECT_EQ(name.get_future().get(), "a-name-longer-0");
 }
 
+TEST(ThreadPool, EachThreadCallsOnStartBeforeItsFirstTask) {
+  std::atomic<uint32_t> started = 0;
+  ThreadPool pool({.name = "start", .threads = 3, .on_start = [&](size_t number) { started |= 1u << number; }});
+  std::atomic<uint32_t> seen = 0;
+  ASSERT_TRUE(pool.Submit([&] { seen = started.load(); }).ok());
+  pool.Stop();
+  EXPECT_NE(seen.load(), 0u);
+  EXPECT_EQ(started.load(), 7u) << "numbers 0, 1 and 2";
+}
+
 TEST(ThreadPool, ManySubmittersAndOneStop) {
   std::atomic<int> accepted = 0, ran = 0;
   ThreadPool pool({.name = "race", .threads = 4, .queue_max = 64});

@@ -146,6 +146,11 @@ constexpr std::array kTable = {
            .help = "Threads that serve connections, for each port; 0 = cores.",
            .min = 0,
            .max = kThreadsMax},
+    Option{.name = "numa",
+           .default_text = "auto",
+           .help = "auto: on machines with several NUMA nodes search and index threads stay on the CPUs of one, and a "
+                   "segment's vectors and graphs in the memory of one; off: the system decides.",
+           .choices = "auto off"},
     Option{.name = "wal_sync",
            .default_text = "fsync",
            .help = "When a write is acknowledged: fsync, on the disk; interval, written, on the disk wal_sync_interval "
@@ -372,6 +377,7 @@ Status FillEngine(const Config& config, node::ServeOptions& options) {
   options.search_threads = Threads(config, "search_threads");
   options.write_threads = Threads(config, "write_threads");
   options.io_threads = Threads(config, "io_threads");
+  options.numa_auto = config.String("numa") == "auto";
   const std::string& wal_sync = config.String("wal_sync");  // the table's choices let nothing else through
   options.wal_sync = wal_sync == "none"       ? SyncPolicy::kNone
                      : wal_sync == "interval" ? SyncPolicy::kInterval

@@ -54,6 +54,7 @@ TEST(Options, DefaultsOfTheTableAreThoseOfTheStruct) {
   EXPECT_EQ(options->hnsw_ef_construction, plain.hnsw_ef_construction);
   EXPECT_EQ(options->hnsw_ef_search, plain.hnsw_ef_search);
   EXPECT_EQ(options->index_memory_lean, plain.index_memory_lean);
+  EXPECT_EQ(options->numa_auto, plain.numa_auto);
   EXPECT_EQ(options->segment_rows_max, plain.segment_rows_max);
   EXPECT_EQ(options->default_ttl, plain.default_ttl);
   EXPECT_EQ(options->wal_sync, plain.wal_sync);
@@ -75,6 +76,7 @@ TEST(Options, NamesOfTheContractReachTheStruct) {
                                                                                 {"GRPC_MAX_RECV_MSG_SIZE", "64MiB"},
                                                                                 {"MAX_WAL_SIZE", "1048576"},
                                                                                 {"LONGBOW_INDEX_MEMORY", "lean"},
+                                                                                {"LONGBOW_NUMA", "off"},
                                                                                 {"LONGBOW_WAL_SYNC", "interval"},
                                                                                 {"WAL_SYNC_INTERVAL", "20ms"},
                                                                                 {"LONGBOW_SEARCH_THREADS", "3"}});
@@ -90,6 +92,7 @@ TEST(Options, NamesOfTheContractReachTheStruct) {
   EXPECT_EQ(options->max_wal_size_bytes, 1'048'576u);
   EXPECT_EQ(options->search_threads, 3u);
   EXPECT_TRUE(options->index_memory_lean);
+  EXPECT_FALSE(options->numa_auto);
   EXPECT_EQ(options->drain_timeout, std::chrono::milliseconds(2)) << "rounded up, never to nothing";
 }
 

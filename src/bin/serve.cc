@@ -16,6 +16,7 @@
 #include "base/logging.h"
 #include "base/memory_limit.h"
 #include "base/metrics.h"
+#include "base/numa.h"
 #include "bin/options.h"
 #include "bin/stop_signals.h"
 #include "bin/version.h"
@@ -77,6 +78,35 @@ void WarnOfUnsyncedWrites(Logger& logger, const node::ServeOptions& options) {
   }
 }
 
+struct Numa {
+  std::string text;                    // for the log
+  std::unique_ptr<NumaPlacer> placer;  // null: nothing is placed
+};
+
+// Where the system refuses, and where it tells nonsense, the node runs as it would with numa=off, and says so.
+Numa SetUpNuma(Logger& logger, const node::ServeOptions& options) {
+  if (!options.numa_auto) {
+    return {"off", nullptr};
+  }
+  const Result<std::vector<NumaNode>> nodes = ReadNumaNodes();
+  if (!nodes.ok()) {
+    logger.Warn("NUMA nodes cannot be read: threads and memory are not placed",
+                {{"reason", std::string(nodes.status().message())}});
+    return {"not known", nullptr};
+  }
+  Numa numa{NumaText(*nodes), nullptr};
+  if (nodes->size() < 2) {
+    return numa;
+  }
+  numa.placer = std::make_unique<NumaPlacer>(*nodes, RealNumaCalls());
+  if (const Status tried = numa.placer->Try(); !tried.ok()) {
+    logger.Warn("there are several NUMA nodes, but the system lets nothing be placed; numa=off silences this",
+                {{"nodes", numa.text}, {"reason", std::string(tried.message())}});
+    numa.placer.reset();
+  }
+  return numa;
+}
+
 // For crash tests: LONGBOW_KILL_AT=name:nth ends this process at a place named with LB_KILL_POINT.
 Status ArmKillPointFromEnvironment() {
   const char* text = std::getenv("LONGBOW_KILL_AT");
@@ -85,7 +115,7 @@ Status ArmKillPointFromEnvironment() {
 
 }  // namespace
 
-int Serve(const Config& config, const node::ServeOptions& options) {
+int Serve(const Config& config, node::ServeOptions options) {
   SetUpAllocators(options.max_memory_bytes);
   Logger logger(ToLoggerOptions(config));
   if (const Status armed = ArmKillPointFromEnvironment(); !armed.ok()) {
@@ -98,12 +128,16 @@ int Serve(const Config& config, const node::ServeOptions& options) {
   std::promise<int> stop;
   signals->Watch([&](int signal) { stop.set_value(signal); });
 
+  const Numa numa = SetUpNuma(logger, options);
+  options.numa = numa.placer.get();
   logger.Info("starting", {{"version", Version()},
                            {"node_id", options.node_id},
                            {"data_path", options.data_path},
                            {"isa", kernels::IsaName(options.kernels->isa)},
                            {"wal_sync", SyncPolicyName(options.wal_sync)},
                            {"max_memory_bytes", options.max_memory_bytes},
+                           {"numa", numa.text},
+                           {"threads_and_segments_are_placed", numa.placer != nullptr},
                            {"pid", getpid()}});
   for (const std::string& warning : config.warnings()) {
     logger.Warn(warning);

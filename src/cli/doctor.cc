@@ -55,6 +55,13 @@ void JudgeCpu(const MachineFacts& machine, std::vector<Finding>* findings) {
     isa.advice = "no vector instructions are used: searches take several times as long; is LONGBOW_ISA set?";
   }
   findings->push_back(std::move(isa));
+  Finding numa{Grade::kFine, "NUMA", machine.numa, ""};
+  if (!machine.numa_refusal.empty()) {
+    numa.grade = Grade::kAdvice;
+    numa.advice = "threads and segments cannot be placed (" + machine.numa_refusal +
+                  "): allow sched_setaffinity and mbind, in a container with CAP_SYS_NICE, or set numa=off";
+  }
+  findings->push_back(std::move(numa));
   if (machine.cpu_limit > 0) {
     Finding limit{Grade::kFine, "CPU limit", Text("%.1f CPUs", machine.cpu_limit), ""};
     if (machine.cpu_limit + 0.01 < machine.threads) {

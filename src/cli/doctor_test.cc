@@ -14,6 +14,7 @@ MachineFacts GoodMachine() {
           .isa = "avx2",
           .isas = "scalar avx2",
           .threads = 8,
+          .numa = "2 nodes: 0 (4 CPUs), 1 (4 CPUs)",
           .memory_bytes = uint64_t{64} << 30,
           .open_files_soft = 1'048'576,
           .open_files_hard = 1'048'576,
@@ -58,6 +59,8 @@ TEST(Doctor, SaysWhatHurts) {
   };
   const Case cases[] = {
       {"kernels", Grade::kAdvice, [](MachineFacts& machine, DiskFacts&) { machine.isa = "scalar"; }},
+      {"NUMA", Grade::kAdvice,
+       [](MachineFacts& machine, DiskFacts&) { machine.numa_refusal = "mbind: Operation not permitted"; }},
       {"CPU limit", Grade::kAdvice, [](MachineFacts& machine, DiskFacts&) { machine.cpu_limit = 2; }},
       {"vm.overcommit_memory", Grade::kBad, [](MachineFacts& machine, DiskFacts&) { machine.overcommit = 2; }},
       {"vm.max_map_count", Grade::kAdvice, [](MachineFacts& machine, DiskFacts&) { machine.max_map_count = 65'530; }},
@@ -91,6 +94,7 @@ TEST(Doctor, ReadsThisMachineAndMeasuresItsDisk) {
   EXPECT_GT(machine.open_files_soft, 0u);
   EXPECT_FALSE(machine.isa.empty());
   EXPECT_FALSE(machine.io_uring.empty());
+  EXPECT_FALSE(machine.numa.empty());
   const std::string folder = testing::TempDir() + "longbow_doctor_test_" + std::to_string(getpid());
   std::filesystem::create_directory(folder);
   const Result<DiskFacts> disk = MeasureDisk(RealFileSystem(), folder, 4 << 20);

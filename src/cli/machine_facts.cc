@@ -17,6 +17,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/numa.h"
 #include "kernels/dispatch.h"
 
 namespace longbow::cli {
@@ -135,6 +136,18 @@ Status MeasureWriting(File& file, uint64_t write_bytes, DiskFacts* facts) {
   return {};
 }
 
+void ReadNuma(MachineFacts* facts) {
+  const Result<std::vector<NumaNode>> nodes = ReadNumaNodes();
+  if (!nodes.ok()) {
+    facts->numa = "not known: " + std::string(nodes.status().message());
+    return;
+  }
+  facts->numa = NumaText(*nodes);
+  if (nodes->size() > 1) {
+    facts->numa_refusal = NumaPlacer(*nodes, RealNumaCalls()).Try().message();
+  }
+}
+
 }  // namespace
 
 MachineFacts ReadMachineFacts() {
@@ -147,6 +160,7 @@ MachineFacts ReadMachineFacts() {
     facts.isas += (facts.isas.empty() ? "" : " ") + std::string(kernels::IsaName(isa));
   }
   facts.threads = UsableThreads();
+  ReadNuma(&facts);
   facts.cpu_limit = CpuLimit();
   facts.memory_bytes = Number(ValueOf("/proc/meminfo", "MemTotal")) * 1024;
   facts.memory_limit_bytes = MemoryLimit();

@@ -16,6 +16,8 @@ struct MachineFacts {
   std::string isa;                  // of the kernels that would be used
   std::string isas;                 // all that this CPU runs, separated by spaces
   uint32_t threads = 0;             // of the CPU that this process may use
+  std::string numa;                 // "1 node", "2 nodes: 0 (4 CPUs), ..."
+  std::string numa_refusal;         // why threads and memory cannot be placed, where there are several
   double cpu_limit = 0;             // of the control group, in CPUs; 0 = none
   uint64_t memory_bytes = 0;        // of the machine
   uint64_t memory_limit_bytes = 0;  // of the control group; 0 = none

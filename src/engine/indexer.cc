@@ -54,9 +54,13 @@ bool WorkOnGraph(SegmentGraph& graph, uint32_t published, const MaintainOptions&
 
 }  // namespace
 
-Indexer::Indexer(uint32_t threads, Source collections) : collections_(std::move(collections)) {
+Indexer::Indexer(uint32_t threads, Source collections, const NumaPlacer* numa)
+    : collections_(std::move(collections)),
+      numa_(numa),
+      everywhere_(numa == nullptr || threads < numa->nodes()),
+      together_max_(numa == nullptr ? threads : (threads + numa->nodes() - 1) / numa->nodes()) {
   for (uint32_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { Run(); });
+    threads_.emplace_back([this, i] { Run(i); });
     pthread_setname_np(threads_.back().native_handle(), "index");
   }
 }
@@ -116,15 +120,20 @@ void Indexer::Stop() {
   }
 }
 
-void Indexer::Run() {
+void Indexer::Run(size_t number) {
   // Linux keeps a nice value per thread; failing to lower it costs fairness only.
   (void)setpriority(PRIO_PROCESS, 0, kIndexNice);
+  const uint32_t place = numa_ == nullptr ? 0 : numa_->PlaceOfThread(number);
+  if (numa_ != nullptr) {
+    numa_->PinThread(place);
+  }
   std::unique_lock lock(mu_);
   while (!stopping_) {
     const uint64_t seen = wakes_;
-    const size_t idle = idle_;
+    const size_t together = std::min(1 + idle_, together_max_);
     lock.unlock();
-    const bool worked = LinkSome(1 + idle);
+    const bool worked = everywhere_ ? LinkSome(together, Where::kAnywhere, place)
+                                    : LinkSome(together, Where::kNear, place) || LinkSome(together, Where::kFar, place);
     lock.lock();
     if (worked) {
       progress_.notify_all();
@@ -136,8 +145,12 @@ void Indexer::Run() {
   }
 }
 
-// One piece of work of each collection, with so many threads where several help; false if there was none.
-bool Indexer::LinkSome(size_t threads) {
+// One piece of work of each collection, on segments so placed, with so many threads where several help; false if there
+// was none.
+bool Indexer::LinkSome(size_t threads, Where where, uint32_t place) {
+  const auto is_passed_over = [&](const Segment& segment) {
+    return where != Where::kAnywhere && (segment.numa_place() == place) != (where == Where::kNear);
+  };
   bool worked = false;
   for (const auto& collection : collections_()) {
     if (cancellation_.cancelled()) {
@@ -148,7 +161,7 @@ bool Indexer::LinkSome(size_t threads) {
       continue;
     }
     for (const SegmentView& segment : view->segments) {
-      if (segment.segment->has_graph() &&
+      if (segment.segment->has_graph() && !is_passed_over(*segment.segment) &&
           WorkOnGraph(segment.segment->graph(), segment.rows, {threads, &cancellation_})) {
         worked = true;
         break;
@@ -156,6 +169,9 @@ bool Indexer::LinkSome(size_t threads) {
     }
     for (const SegmentView& segment : view->segments) {
       const index::VectorRows* vectors = segment.segment->searchable() ? &segment.segment->vectors() : nullptr;
+      if (is_passed_over(*segment.segment)) {
+        continue;
+      }
       if (segment.segment->ShedsMemory()) {
         continue;  // it would be given back at once
       }

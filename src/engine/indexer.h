@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/cancellation.h"
+#include "base/numa.h"
 #include "base/status.h"
 #include "engine/collection.h"
 
@@ -16,13 +17,15 @@ namespace longbow::engine {
 
 // Threads of low priority: searches and puts go first. While puts of a collection are on their way its rows are not
 // linked, for a quarter of a second at most after its graphs had last caught up: a stream that is over by then has the
-// machine to itself, and the tail is longer by no more than is linked in that time. Runs from construction to Stop.
-// Thread safe.
+// machine to itself, and the tail is longer by no more than is linked in that time. With a placer each thread stays on
+// the CPUs of a node, and works on segments whose memory is elsewhere only when there is nothing to do for those near
+// it (or when there are fewer threads than nodes). Runs from construction to Stop. Thread safe.
 class Indexer {
  public:
   // `collections`: whose rows to link; called whenever there may be work.
   using Source = std::function<std::vector<std::shared_ptr<Collection>>()>;
-  Indexer(uint32_t threads, Source collections);
+  // numa: null, or outlives it.
+  Indexer(uint32_t threads, Source collections, const NumaPlacer* numa = nullptr);
   ~Indexer() { Stop(); }
 
   // Rows were published somewhere.
@@ -38,10 +41,15 @@ class Indexer {
   void Stop();
 
  private:
-  void Run();
-  bool LinkSome(size_t threads);
+  enum class Where { kAnywhere, kNear, kFar };
+
+  void Run(size_t number);
+  bool LinkSome(size_t threads, Where where, uint32_t place);
 
   const Source collections_;
+  const NumaPlacer* const numa_;
+  const bool everywhere_;      // all segments are near every thread, or count as such
+  const size_t together_max_;  // threads that work on one piece: those near it
   std::mutex mu_;
   std::condition_variable work_;      // rows were published
   std::condition_variable progress_;  // rows were linked

@@ -65,8 +65,9 @@ Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema,
   }
   segment->chunks_ = std::make_shared<ChunkList>(16);
   if (schema.vector_column >= 0 && identity.has_vectors) {
+    const MemoryPlace place{options.numa, options.numa == nullptr ? 0 : options.numa->NextPlace()};
     LB_ASSIGN(segment->vectors_, index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric,
-                                                           *options.kernels, schema.element));
+                                                           *options.kernels, schema.element, place));
     if (!IsBitMetric(schema.metric)) {
       segment->graph_ = std::make_unique<SegmentGraph>(segment->vectors_, segment->deleted_at_.data(), options.graph);
     }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/numa.h"
 #include "base/status.h"
 #include "engine/chunk_list.h"
 #include "engine/expiry_times.h"
@@ -28,6 +29,7 @@ struct SegmentOptions {
   filter::AdaptiveFilterIndex::Options filters = {};
   Clock* clock = &RealClock();     // by which rows expire
   MemoryBudget* budget = nullptr;  // null: no bound
+  NumaPlacer* numa = nullptr;      // null: vectors and graphs are anywhere in memory, index threads on any CPU
 };
 
 // The most rows of a segment of such a collection: rows_max, or fewer where the budget is small.
@@ -101,6 +103,8 @@ class Segment {
   const std::atomic<int64_t>* expires_at() const { return expiry_ == nullptr ? nullptr : expiry_->data(); }
   bool searchable() const { return vectors_ != nullptr; }
   const index::VectorRows& vectors() const { return *vectors_; }
+  // Where its vectors and graphs are, of NumaPlacer's places.
+  uint32_t numa_place() const { return vectors_ == nullptr ? 0 : vectors_->place().place; }
   std::shared_ptr<const index::VectorRows> shared_vectors() const { return vectors_; }
   // Not for metrics that compare bits: popcounts over all rows cost less than what a graph would need.
   bool has_graph() const { return graph_ != nullptr; }

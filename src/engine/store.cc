@@ -93,7 +93,8 @@ Status Store::OpenFolder() {
   LB_KILL_POINT("open.cleaned");
   AdoptState(state);
   applier_ = std::make_unique<Applier>(std::move(state));
-  indexer_ = std::make_unique<Indexer>(options_.index_threads, [this] { return List(); });
+  indexer_ = std::make_unique<Indexer>(
+      options_.index_threads, [this] { return List(); }, options_.segment.numa);
   indexer_->Wake();
   memory_->Start([this] { return List(); });
   const uint64_t replayed = replayed_;

@@ -74,7 +74,8 @@ Result<std::unique_ptr<const Projection>> Projection::Build(std::shared_ptr<cons
                                                             const Cancellation* cancellation) {
   std::unique_ptr<Projection> projection(new Projection(std::move(space), std::move(order)));
   const size_t blocks = (projection->order_.size() + kBlockNeighbors - 1) / kBlockNeighbors;
-  LB_ASSIGN(projection->lines_, ReservedMemory::Create(blocks * projection->line_count_ * kLineBytes, "a projection"));
+  LB_ASSIGN(projection->lines_,
+            ReservedMemory::Create(blocks * projection->line_count_ * kLineBytes, "a projection", rows.place()));
   projection->terms_.assign(blocks * kBlockNeighbors, std::numeric_limits<float>::infinity());
   projection->ratios_.assign(blocks * kBlockNeighbors, 0.0f);
   LB_TRY(projection->Write(rows, cancellation));

@@ -17,7 +17,7 @@ constexpr size_t kReservationMaxBytes = size_t{1} << 46;  // half of what x86-64
 
 }  // namespace
 
-Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* purpose) {
+Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* purpose, const MemoryPlace& place) {
   void* mapping = MAP_FAILED;
   int error = ENOMEM;
   const size_t rounded = (size_bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
@@ -39,6 +39,9 @@ Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* pur
   if (rounded >= kHugeMinBytes) {
     // A hint: without it everything works, slower.
     (void)madvise(memory.As<char>() + kHugePageBytes, rounded - kHugePageBytes, MADV_HUGEPAGE);
+  }
+  if (place.placer != nullptr && rounded > 0) {
+    place.placer->PlaceMemory(memory.data_, rounded, place.place);
   }
   return memory;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/numa.h"
 #include "base/slice.h"
 #include "base/status.h"
 
@@ -15,8 +16,9 @@ namespace longbow::index {
 // has some to give: a large array then costs few TLB misses, a small one only the 4 KiB pages it uses.
 class ReservedMemory {
  public:
-  // RESOURCE_EXHAUSTED if the address space is not to be had; `purpose` names the array in the message.
-  static Result<ReservedMemory> Create(size_t size_bytes, const char* purpose);
+  // RESOURCE_EXHAUSTED if the address space is not to be had; `purpose` names the array in the message. `place`: the
+  // node whose memory it gets, as it is touched.
+  static Result<ReservedMemory> Create(size_t size_bytes, const char* purpose, const MemoryPlace& place = {});
 
   ReservedMemory() = default;
   ReservedMemory(ReservedMemory&& other) noexcept { *this = std::move(other); }

@@ -48,7 +48,8 @@ std::vector<double> Widened(ElementType type, const void* elements, size_t n) {
 }  // namespace
 
 Result<std::shared_ptr<VectorRows>> VectorRows::Create(uint32_t dimension, uint32_t capacity, Metric metric,
-                                                       const kernels::Kernels& kernels, ElementType type) {
+                                                       const kernels::Kernels& kernels, ElementType type,
+                                                       const MemoryPlace& place) {
   if (dimension == 0 || dimension > limits::kDimensionMax) {
     return InvalidArgument("vector dimension must be between 1 and " + std::to_string(limits::kDimensionMax) +
                            ", got " + std::to_string(dimension));
@@ -61,10 +62,10 @@ Result<std::shared_ptr<VectorRows>> VectorRows::Create(uint32_t dimension, uint3
     return InvalidArgument("metric " + std::string(MetricName(metric)) +
                            " compares packed bits in uint8 elements, got " + ElementTypeName(type));
   }
-  std::shared_ptr<VectorRows> rows(new VectorRows(dimension, capacity, metric, kernels, type));
-  LB_ASSIGN(rows->memory_, ReservedMemory::Create(rows->row_bytes_ * capacity, "vectors"));
+  std::shared_ptr<VectorRows> rows(new VectorRows(dimension, capacity, metric, kernels, type, place));
+  LB_ASSIGN(rows->memory_, ReservedMemory::Create(rows->row_bytes_ * capacity, "vectors", place));
   if (metric == Metric::kCosine) {
-    LB_ASSIGN(rows->inverse_norms_, ReservedMemory::Create(sizeof(double) * capacity, "vector norms"));
+    LB_ASSIGN(rows->inverse_norms_, ReservedMemory::Create(sizeof(double) * capacity, "vector norms", place));
   }
   return rows;
 }

@@ -25,11 +25,13 @@ namespace longbow::index {
 // every metric gives the same for them.
 class VectorRows {
  public:
-  // `kernels` outlives the rows. INVALID_ARGUMENT for a dimension or capacity of 0 or above kRowsMax, for bit metrics
-  // on anything but uint8; RESOURCE_EXHAUSTED if the address space cannot be reserved.
+  // `kernels` outlives the rows, as does what `place` names: where these arrays belong, and those of graphs of the
+  // rows. INVALID_ARGUMENT for a dimension or capacity of 0 or above kRowsMax, for bit metrics on anything but uint8;
+  // RESOURCE_EXHAUSTED if the address space cannot be reserved.
   static Result<std::shared_ptr<VectorRows>> Create(uint32_t dimension, uint32_t capacity, Metric metric,
                                                     const kernels::Kernels& kernels,
-                                                    ElementType type = ElementType::kFloat32);
+                                                    ElementType type = ElementType::kFloat32,
+                                                    const MemoryPlace& place = {});
 
   static constexpr uint32_t kRowsMax = (1u << 30) - 2;  // links keep two bits of an id for themselves
 
@@ -37,6 +39,7 @@ class VectorRows {
   uint32_t dimension() const { return dimension_; }
   uint32_t capacity() const { return capacity_; }
   Metric metric() const { return metric_; }
+  const MemoryPlace& place() const { return place_; }
   const kernels::Kernels& kernels() const { return *kernels_; }
   // The kernels of the type.
   const kernels::ElementKernels& element_kernels() const { return kernels_->typed->of[static_cast<size_t>(type_)]; }
@@ -84,13 +87,15 @@ class VectorRows {
   }
 
  private:
-  VectorRows(uint32_t dimension, uint32_t capacity, Metric metric, const kernels::Kernels& kernels, ElementType type)
+  VectorRows(uint32_t dimension, uint32_t capacity, Metric metric, const kernels::Kernels& kernels, ElementType type,
+             const MemoryPlace& place)
       : type_(type),
         dimension_(dimension),
         capacity_(capacity),
         row_bytes_(dimension * ElementSizeBytes(type)),
         metric_(metric),
-        kernels_(&kernels) {}
+        kernels_(&kernels),
+        place_(place) {}
   const double* centre() const { return centre_.empty() ? nullptr : centre_.data(); }
   void ElementsToFloat32(const void* elements, float* out) const;
   double InverseNorm(const void* elements) const;
@@ -101,6 +106,7 @@ class VectorRows {
   const size_t row_bytes_;
   const Metric metric_;
   const kernels::Kernels* const kernels_;
+  const MemoryPlace place_;
   std::atomic<bool> reads_ahead_{false};
   ReservedMemory memory_;         // [capacity, dimension]
   ReservedMemory inverse_norms_;  // [capacity] float64, cosine only

@@ -47,6 +47,7 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
       std::max(options.hnsw_ef_construction, store.segment.graph.active.degree);
   store.segment.graph.memory = options.index_memory_lean ? engine::IndexMemory::kLean : engine::IndexMemory::kFast;
   store.segment.kernels = options.kernels;
+  store.segment.numa = options.numa;
   store.search.ef = options.hnsw_ef_search;
   store.default_ttl_seconds = options.default_ttl.count();
   store.compact = options.compaction_enabled;
@@ -65,13 +66,24 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   return store;
 }
 
+// Searches are of segments anywhere; what they work with besides stays near the thread.
+std::function<void(size_t)> PinTo(const NumaPlacer* numa) {
+  if (numa == nullptr) {
+    return nullptr;
+  }
+  return [numa](size_t number) { numa->PinThread(numa->PlaceOfThread(number)); };
+}
+
 }  // namespace
 
 Node::Node(const ServeOptions& options, engine::StoreEnvironment environment)
     : options_(options),
       environment_(environment),
       request_metrics_(environment.metrics),
-      search_pool_({.name = "search", .threads = options.search_threads, .queue_max = kPoolQueueMax}),
+      search_pool_({.name = "search",
+                    .threads = options.search_threads,
+                    .queue_max = kPoolQueueMax,
+                    .on_start = PinTo(options.numa)}),
       write_pool_({.name = "write", .threads = options.write_threads, .queue_max = kPoolQueueMax}) {}
 
 Result<std::unique_ptr<Node>> Node::Start(const ServeOptions& options, engine::StoreEnvironment environment) {

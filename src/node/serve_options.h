@@ -9,6 +9,10 @@
 #include "base/sync_policy.h"
 #include "engine/snapshot_places.h"
 
+namespace longbow {
+class NumaPlacer;
+}  // namespace longbow
+
 namespace longbow::kernels {
 struct Kernels;
 }  // namespace longbow::kernels
@@ -60,6 +64,8 @@ struct ServeOptions {
   uint32_t search_threads = 1;
   uint32_t write_threads = 16;  // more than cores: they wait for the disk
   uint32_t io_threads = 2;
+  bool numa_auto = true;       // place threads and segments where there are several NUMA nodes
+  NumaPlacer* numa = nullptr;  // made of that at the start; null: nothing is placed
 
   SyncPolicy wal_sync = SyncPolicy::kFsync;                // when a put is acknowledged
   std::chrono::milliseconds wal_sync_interval{100};        // of kInterval
