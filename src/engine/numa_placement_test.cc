@@ -78,7 +78,7 @@ class NumaPlacementTest : public testing::Test {
     EXPECT_TRUE(status.ok()) << status.ToString();
     const auto view = (*store_->Find(collection))->shard.Pin();
     const std::shared_ptr<Segment> segment = view->segments.front().segment;
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::minutes(5);
     while (segment->graph().sealed().rows < kRows && std::chrono::steady_clock::now() < give_up) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
