@@ -216,4 +216,9 @@ Result<std::unique_ptr<File>> FaultFileSystem::Lock(const std::string& path, con
   return std::unique_ptr<File>(std::make_unique<FaultFile>(*this, std::move(file)));
 }
 
+Status FaultFileSystem::MapScratch(const std::string& directory, void* address, size_t size) {
+  LB_TRY(Check(FileCall::kAllocate, true, directory));
+  return base_.MapScratch(directory, address, size);
+}
+
 }  // namespace longbow

@@ -70,6 +70,8 @@ class FaultFileSystem final : public FileSystem {
   Status SyncDirectory(const std::string& path) override;
   Status SyncAll(const std::string& path) override;
   Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) override;
+  // Fails as Allocate of a file does.
+  Status MapScratch(const std::string& directory, void* address, size_t size) override;
 
  private:
   class FaultFile;

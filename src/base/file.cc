@@ -329,6 +329,24 @@ class OperatingSystemFiles final : public FileSystem {
     return {};
   }
 
+  Status MapScratch(const std::string& directory, void* address, size_t size) override {
+    const int fd = Uninterrupted([&] { return ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); });
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+      return FileSystem::MapScratch(directory, address, size);
+    }
+    if (fd < 0) {
+      return ErrnoStatus("cannot create a scratch file in", directory, errno);
+    }
+    const RealFile file(fd, directory);
+    if (const int error = ::posix_fallocate(fd, 0, static_cast<off_t>(size)); error != 0) {
+      return ErrnoStatus("cannot get blocks for a scratch file in", directory, error);
+    }
+    if (::mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+      return ErrnoStatus("cannot map a scratch file in", directory, errno);
+    }
+    return {};
+  }
+
   Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) override {
     LB_ASSIGN(std::unique_ptr<RealFile> file, OpenReal(path, O_RDWR | O_CREAT));
     // flock, not fcntl: it belongs to this open file, so a second opening in the same process is refused too, and
@@ -359,6 +377,11 @@ Status WriteNewFile(FileSystem& fs, const std::string& path, std::string_view co
 }
 
 }  // namespace
+
+Status FileSystem::MapScratch(const std::string& directory, void* /*address*/, size_t size) {
+  return Unimplemented("no scratch file of " + std::to_string(size) + " bytes in '" + directory +
+                       "': its file system has no files without a name");
+}
 
 Result<Slice> File::Map(uint64_t offset, size_t size) {
   std::string bytes(size, '\0');

@@ -75,6 +75,11 @@ class FileSystem {
   // Takes an exclusive advisory lock that ends with the process or the returned object, and writes `note` (who we are)
   // into the file. ALREADY_EXISTS with the holder's note if another process has it.
   virtual Result<std::unique_ptr<File>> Lock(const std::string& path, const std::string& note) = 0;
+  // Puts `size` zeros at `address`, a multiple of kMapAlignment in memory of the caller's, in place of the whole pages
+  // that were there: those of a file without a name, on the disk of that directory. Memory that the kernel can write
+  // out and take when others need the room; it ends with its mapping, or the process. All blocks are taken at once, so
+  // that a full disk is RESOURCE_EXHAUSTED here and not a SIGBUS later. UNIMPLEMENTED where there are no such files.
+  virtual Status MapScratch(const std::string& directory, void* address, size_t size);
 };
 
 // The operating system's file system. Lives as long as the process.

@@ -106,6 +106,30 @@ TEST_P(FileSystems, AllocateAddsZerosAndTruncateTakesBytesAway) {
   EXPECT_EQ(Read(*file, 0, 100), "he");
 }
 
+TEST_P(FileSystems, ScratchIsMemoryOfAFileWithoutAName) {
+  constexpr size_t kSize = 4 * kMapAlignment;
+  void* const memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto* const bytes = static_cast<char*>(memory);
+  std::memset(bytes, 'x', kSize);
+  const Status mapped = fs().MapScratch(root_, bytes + kMapAlignment, 2 * kMapAlignment);
+  if (GetParam()) {
+    ASSERT_TRUE(mapped.ok()) << mapped.ToString();
+    EXPECT_EQ(bytes[kMapAlignment], 0);
+    EXPECT_EQ(bytes[3 * kMapAlignment - 1], 0);
+    std::memset(bytes + kMapAlignment, 'y', 2 * kMapAlignment);
+    EXPECT_EQ(bytes[3 * kMapAlignment - 1], 'y');
+    EXPECT_TRUE(fs().List(root_).value().empty());
+    EXPECT_EQ(fs().MapScratch(Path("missing"), bytes, kMapAlignment).code(), StatusCode::kNotFound);
+  } else {
+    EXPECT_EQ(mapped.code(), StatusCode::kUnimplemented);
+    EXPECT_EQ(bytes[kMapAlignment], 'x');
+  }
+  EXPECT_EQ(bytes[0], 'x');
+  EXPECT_EQ(bytes[kSize - 1], 'x');
+  ASSERT_EQ(munmap(memory, kSize), 0);
+}
+
 TEST_P(FileSystems, OpenModesAndErrorsNameThePath) {
   const Status missing = fs().Open(Path("missing"), OpenMode::kRead).status();
   EXPECT_EQ(missing.code(), StatusCode::kNotFound);

@@ -101,9 +101,11 @@ Result<std::shared_ptr<Segment>> Checkpoints::LoadSegment(const Collection& coll
   const SegmentIdentity identity = IdentityOf(entry);
   const auto rows = static_cast<uint32_t>(entry.rows());
   LB_ASSIGN(std::shared_ptr<const RowOrdinals> ordinals, ReadOrdinals(folder_, entry));
-  const bool is_open = is_last && !entry.graph.any() && ordinals == nullptr && rows < options.rows_max;
+  SegmentOptions open = options;
+  open.rows_max = SegmentRowsMax(schema, options);
+  const bool is_open = is_last && !entry.graph.any() && ordinals == nullptr && rows < open.rows_max;
   LB_ASSIGN(std::shared_ptr<Segment> segment,
-            is_open ? Segment::Create(schema, options, identity)
+            is_open ? Segment::Create(schema, open, identity)
                     : Segment::CreateClosed(schema, options, identity, rows, entry.end_ordinal, std::move(ordinals)));
   for (size_t part = 0; part < entry.parts.size(); ++part) {
     Status damage;

@@ -59,8 +59,10 @@ class Rewriter {
   Rewriter(const View& view, const CompactionPlan& plan, uint32_t cpu_percent, CompactionProgress* progress)
       : view_(view), plan_(plan), progress_(*progress), pacer_(cpu_percent) {}
 
-  Result<std::shared_ptr<Segment>> Run(uint64_t number, const SegmentOptions& options) {
+  Result<std::shared_ptr<Segment>> Run(uint64_t number, SegmentOptions options) {
     budget_ = options.budget;
+    options.in_scratch = plan_.in_scratch;
+    columns_ = plan_.in_scratch ? options.scratch_columns : arrow::default_memory_pool();
     for (size_t i = plan_.begin; i < plan_.end; ++i) {
       runs_.push_back(LiveRuns(view_, view_.segments[i]));
     }
@@ -154,7 +156,7 @@ class Rewriter {
       return {};
     }
     // Copies, so that nothing of the old segments is kept. Types that Arrow cannot join stay as they are.
-    if (const auto joined = arrow::ConcatenateRecordBatches(taken_); joined.ok()) {
+    if (const auto joined = arrow::ConcatenateRecordBatches(taken_, columns_); joined.ok()) {
       taken_ = {*joined};
     }
     for (const auto& rows : taken_) {
@@ -202,9 +204,19 @@ class Rewriter {
   std::vector<std::vector<RowRun>> runs_;
   std::shared_ptr<Segment> merged_;
   const MemoryBudget* budget_ = nullptr;
+  arrow::MemoryPool* columns_ = nullptr;
   Batches taken_;
   int64_t taken_rows_ = 0;
 };
+
+bool MayBeJoined(const SegmentView& view, const JoinRule& rule) {
+  if (view.takes_rows || view.rows == 0) {
+    return false;
+  }
+  const Segment& segment = *view.segment;
+  const SegmentGraph::Memory graph = segment.has_graph() ? segment.graph().memory() : SegmentGraph::Memory();
+  return !rule.mapped_only || segment.memory_bytes() + graph.active + graph.sealed == 0;
+}
 
 }  // namespace
 
@@ -222,8 +234,8 @@ OpenSegment JudgeOpenSegment(const View& view, const CompactionOptions& options)
                                                                    : OpenSegment::kWastefulAtRest;
 }
 
-std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOptions& segment_options,
-                                             const CompactionOptions& options) {
+std::optional<CompactionPlan> PlanCompaction(const View& view, const CompactionOptions& options,
+                                             const JoinRule& joins) {
   const auto& segments = view.segments;
   std::vector<uint32_t> live(segments.size());
   std::optional<CompactionPlan> worst;
@@ -240,21 +252,21 @@ std::optional<CompactionPlan> PlanCompaction(const View& view, const SegmentOpti
   if (worst) {
     return worst;
   }
-  // The longest run of segments of which none is larger than the others together: each row is copied as often as the
-  // segments it is in double, and not with every small one that comes.
+  // The longest run of segments of which none is larger than the others together, or so many times larger: each row is
+  // copied as often as the segments it is in double, and not with every small one that comes.
   std::optional<CompactionPlan> longest;
   for (size_t begin = 0; begin < segments.size(); ++begin) {
     CompactionPlan run{begin, begin, 0};
     uint32_t largest = 0;
-    while (run.end < segments.size() && !segments[run.end].takes_rows && segments[run.end].rows > 0 &&
+    while (run.end < segments.size() && MayBeJoined(segments[run.end], joins) &&
            segments[run.end].segment->searchable() == segments[begin].segment->searchable() &&
-           run.live_rows + live[run.end] <= segment_options.rows_max &&
+           run.live_rows + live[run.end] <= joins.rows_max &&
            segments[run.end].segment->OrdinalOf(segments[run.end].rows - 1) - segments[begin].segment->first_ordinal() <
                std::numeric_limits<uint32_t>::max()) {
       largest = std::max(largest, live[run.end]);
       run.live_rows += live[run.end++];
       const size_t count = run.end - run.begin;
-      if (count >= options.small_segments && uint64_t{largest} * 2 <= run.live_rows &&
+      if (count >= joins.segments_min && largest <= (run.live_rows - largest) * joins.largest_part &&
           (!longest || count > longest->end - longest->begin)) {
         longest = run;
       }

@@ -42,6 +42,7 @@ struct Round {
   bool checkpoint_before_deletes() const { return number != 0; }
   bool checkpoint_after_deletes() const { return number != 1; }
   int64_t deleted_step() const { return 2 + number; }
+  bool is_memory_short() const { return number == 3; }  // compacted in scratch files then
 };
 
 TestRow RowOf(int64_t id) {
@@ -52,10 +53,13 @@ TestRow RowOf(int64_t id) {
 // One life of a store, which checkpoints and compacts only when told to.
 class OpenStore {
  public:
-  OpenStore(const std::string& folder, int64_t wall_ns) : clock_(wall_ns) {
+  OpenStore(const std::string& folder, int64_t wall_ns, const Round& round) : clock_(wall_ns) {
     StoreOptions options = TestStoreOptions(folder, kSegmentRows);
     options.tidy_files = false;
     options.compact = false;
+    if (round.is_memory_short()) {
+      options.memory.budget = {.size_bytes = 100 << 20, .held_bytes = [] { return uint64_t{70} << 20; }};
+    }
     auto store = Store::Open({RealFileSystem(), clock_, logger_, metrics_}, options);
     EXPECT_TRUE(store.ok()) << store.status().ToString();
     if (store.ok()) {
@@ -130,9 +134,9 @@ class OpenStore {
 };
 
 void DieAt(const std::string& point, const std::string& folder, const Round& round) {
-  OpenStore(folder, kThenNs).Fill(round);
+  OpenStore(folder, kThenNs, round).Fill(round);
   (void)ArmKillPoint(point);  // while no thread runs
-  (void)OpenStore(folder, kLaterNs).Compact();
+  (void)OpenStore(folder, kLaterNs, round).Compact();
   _exit(0);
 }
 
@@ -140,19 +144,19 @@ class CompactionKillDeathTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(CompactionKillDeathTest, LosesNothing) {
   const std::string point = GetParam();
-  for (Round round; round.number < 3; ++round.number) {
+  for (Round round; round.number < 4; ++round.number) {
     SCOPED_TRACE("round " + std::to_string(round.number));
     const std::string folder = testing::TempDir() + "longbow_" + point + std::to_string(getpid());
     std::filesystem::remove_all(folder);
     EXPECT_EXIT(DieAt(point + ":1", folder, round), testing::KilledBySignal(SIGKILL), "");
     {
       // With the clock set back: what was swept stays gone, what was not is still there.
-      OpenStore store(folder, kThenNs);
+      OpenStore store(folder, kThenNs, round);
       store.ExpectAllIsThere(round);
       EXPECT_EQ(store.Scan("timed").size(), point == "expiry.begin" ? static_cast<size_t>(kRows) : 0u);
     }
     {
-      OpenStore store(folder, kLaterNs);
+      OpenStore store(folder, kLaterNs, round);
       store.ExpectAllIsThere(round);
       EXPECT_TRUE(store.Scan("timed").empty());
       (void)store.Compact();
@@ -161,7 +165,7 @@ TEST_P(CompactionKillDeathTest, LosesNothing) {
       EXPECT_LE(store.StoredRows("timed"), kSegmentRows);
       store.ExpectAllIsThere(round);
     }
-    OpenStore(folder, kLaterNs).ExpectAllIsThere(round);
+    OpenStore(folder, kLaterNs, round).ExpectAllIsThere(round);
     std::filesystem::remove_all(folder);
   }
 }

@@ -176,7 +176,7 @@ TEST_F(CompactionTest, RowsThatDieMeanwhileAreDeadAfterwards) {
   PutMany(0, 300);
   DeleteEvery(0, 300, 3);
   const auto view = Get()->shard.Pin();
-  const auto plan = PlanCompaction(*view, TestSegmentOptions(kSegmentRows), {});
+  const auto plan = PlanCompaction(*view, {}, {.rows_max = kSegmentRows});
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->live_rows, 200u);
   Shard& shard = Get()->shard;
@@ -191,7 +191,7 @@ TEST_F(CompactionTest, RowsThatDieMeanwhileAreDeadAfterwards) {
   CompactionProgress cancelled;
   cancelled.cancellation.Cancel();
   const auto later = shard.Pin();
-  const auto again = PlanCompaction(*later, TestSegmentOptions(kSegmentRows), {});
+  const auto again = PlanCompaction(*later, {}, {.rows_max = kSegmentRows});
   ASSERT_TRUE(again.has_value());
   EXPECT_EQ(engine::Compact(*later, *again, 78, shard.segment_options(), 100, &cancelled).status().code(),
             StatusCode::kCancelled);
@@ -362,7 +362,7 @@ TEST_F(CompactionTest, NobodyNoticesItInTheBackground) {
     ExpectAllIsThere();
     for (int i = 0; i < 3000; ++i) {
       const auto view = Get()->shard.Pin();
-      if (!PlanCompaction(*view, TestSegmentOptions(kSegmentRows), {})) {
+      if (!PlanCompaction(*view, {}, {.rows_max = kSegmentRows})) {
         break;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

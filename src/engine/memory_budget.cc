@@ -142,6 +142,10 @@ bool MemoryBudget::HasRoomToCompact(uint64_t size_bytes) const {
                                     held_bytes() + granted_bytes() + size_bytes <= options_.size_bytes);
 }
 
+uint64_t MemoryBudget::CompactionRowsMax(uint64_t row_bytes, uint64_t rows_max) const {
+  return bounded() ? std::min(rows_max, Share(kSmallCompactionPercent) / row_bytes) : rows_max;
+}
+
 bool MemoryBudget::WouldHoldGraphs(double bytes_per_float_byte) const {
   return !bounded() || static_cast<double>(stored_bytes_.load(std::memory_order_relaxed)) * bytes_per_float_byte <=
                            static_cast<double>(Share(kRelievePercent));
@@ -158,6 +162,10 @@ std::shared_ptr<void> MemoryBudget::ReserveGraph(uint64_t size_bytes) {
             const std::lock_guard released(mu_);
             graphs_bytes_ -= size_bytes;
           }};
+}
+
+bool MemoryBudget::HoldsGraphBeingBuilt(uint64_t size_bytes) const {
+  return !bounded() || size_bytes <= Share(kGraphsPercent);
 }
 
 uint32_t MemoryBudget::SegmentRowsMax(uint64_t row_bytes, uint32_t rows_max) const {

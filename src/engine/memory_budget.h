@@ -87,9 +87,15 @@ class MemoryBudget {
   bool HasRoomFor(uint64_t size_bytes) const;
   // The same for a compaction: a small one may run under pressure, because fewer segments need less.
   bool HasRoomToCompact(uint64_t size_bytes) const;
+  // The most rows for which that can be, where each takes so much.
+  uint64_t CompactionRowsMax(uint64_t row_bytes, uint64_t rows_max) const;
+  // Whether all rows are more than the budget, and so are used from files.
+  bool IsSmallerThanRows() const { return bounded() && stored_bytes_.load(std::memory_order_relaxed) > size_bytes(); }
   // Memory of a graph from its first row until it is sealed. Null: others have to be finished first; ask again. The
   // first one is always given: nothing would ever be linked otherwise.
   std::shared_ptr<void> ReserveGraph(uint64_t size_bytes);
+  // Whether a graph of so many bytes can be built in memory at all; else it is built in scratch files.
+  bool HoldsGraphBeingBuilt(uint64_t size_bytes) const;
   // Rows that a segment should have at most where each takes so much, its graph included.
   uint32_t SegmentRowsMax(uint64_t row_bytes, uint32_t rows_max) const;
   // Rows that no graph has yet, of one collection, before its puts have to wait: rows_max, or fewer where searches,

@@ -20,6 +20,8 @@ namespace longbow::engine {
 
 struct MemoryOptions {
   MemoryBudgetOptions budget{.held_bytes = ReadAnonymousMemoryBytes};
+  // What the machine, or a control group, lets the process have, files' pages included; 0: nothing says so.
+  std::function<uint64_t()> limit_bytes = [] { return ReadMemoryLimit().size_bytes; };
   // Caches outside of the store: how large, and give them back. May be null.
   std::function<uint64_t()> outside_bytes;
   std::function<void()> release_outside;

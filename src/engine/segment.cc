@@ -65,11 +65,16 @@ Result<std::shared_ptr<Segment>> Segment::Create(const CollectionSchema& schema,
   }
   segment->chunks_ = std::make_shared<ChunkList>(16);
   if (schema.vector_column >= 0 && identity.has_vectors) {
-    const MemoryPlace place{options.numa, options.numa == nullptr ? 0 : options.numa->NextPlace()};
+    SegmentGraphOptions graph = options.graph;
+    index::ArrayPlace place = options.in_scratch ? graph.scratch : index::ArrayPlace();
+    if (options.numa != nullptr) {
+      place.node = {options.numa, options.numa->NextPlace()};
+    }
+    graph.active.place = place;
     LB_ASSIGN(segment->vectors_, index::VectorRows::Create(schema.dimension, options.rows_max, schema.metric,
                                                            *options.kernels, schema.element, place));
     if (!IsBitMetric(schema.metric)) {
-      segment->graph_ = std::make_unique<SegmentGraph>(segment->vectors_, segment->deleted_at_.data(), options.graph);
+      segment->graph_ = std::make_unique<SegmentGraph>(segment->vectors_, segment->deleted_at_.data(), graph);
     }
   }
   return segment;
@@ -118,7 +123,7 @@ Status Segment::AppendPlaced(const CollectionSchema& schema, const arrow::Record
     vectors_->AdoptRows(rows_, rows_ + count);
   }
   auto chunk = arrow::RecordBatch::Make(types, count, std::move(arrays));
-  if (placed == Placed::kInMemory) {
+  if (placed == Placed::kInMemory && !is_in_scratch_) {
     memory_bytes_ += MemoryBytesOf(schema, *chunk, vectors_.get());
   }
   LB_TRY(AppendChunk(schema, {rows_, std::move(chunk)}));

@@ -20,6 +20,10 @@
 #include "index/vector_rows.h"
 #include "model/schema.h"
 
+namespace arrow {
+class MemoryPool;
+}
+
 namespace longbow::engine {
 
 struct SegmentOptions {
@@ -30,6 +34,10 @@ struct SegmentOptions {
   Clock* clock = &RealClock();     // by which rows expire
   MemoryBudget* budget = nullptr;  // null: no bound
   NumaPlacer* numa = nullptr;      // null: vectors and graphs are anywhere in memory, index threads on any CPU
+  // A segment that there is no memory for is made in scratch files, graph and columns too, until it can be mapped from
+  // its own ones. Where they are is graph.scratch.
+  bool in_scratch = false;
+  arrow::MemoryPool* scratch_columns = nullptr;  // outlives all segments
 };
 
 // The most rows of a segment of such a collection: rows_max, or fewer where the budget is small.
@@ -104,7 +112,7 @@ class Segment {
   bool searchable() const { return vectors_ != nullptr; }
   const index::VectorRows& vectors() const { return *vectors_; }
   // Where its vectors and graphs are, of NumaPlacer's places.
-  uint32_t numa_place() const { return vectors_ == nullptr ? 0 : vectors_->place().place; }
+  uint32_t numa_place() const { return vectors_ == nullptr ? 0 : vectors_->place().node.place; }
   std::shared_ptr<const index::VectorRows> shared_vectors() const { return vectors_; }
   // Not for metrics that compare bits: popcounts over all rows cost less than what a graph would need.
   bool has_graph() const { return graph_ != nullptr; }
@@ -116,6 +124,8 @@ class Segment {
   SegmentText& text() { return text_; }
   // Whether what is derived is being given back rather than made.
   bool ShedsMemory() const { return budget_ != nullptr && budget_->pressure() != MemoryPressure::kNone; }
+  // What is not from its files yet is in files without a name, which cost disk space.
+  bool is_in_scratch() const { return is_in_scratch_; }
   // Of rows and columns, that the kernel cannot drop.
   uint64_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
   // Every row below is linked into the graph; those from here on are the tail that searches scan exactly.
@@ -127,6 +137,7 @@ class Segment {
         first_ordinal_(identity.first_ordinal),
         rows_max_(options.rows_max),
         budget_(options.budget),
+        is_in_scratch_(options.in_scratch),
         deleted_at_(options.rows_max),
         filters_(options.filters) {}
   Status AppendChunk(const CollectionSchema& schema, Chunk chunk);
@@ -137,6 +148,7 @@ class Segment {
   const uint64_t first_ordinal_;
   const uint32_t rows_max_;
   const MemoryBudget* const budget_;
+  const bool is_in_scratch_;
   bool is_closed_ = false;
   uint64_t end_ordinal_ = 0;                     // of a closed one
   std::shared_ptr<const RowOrdinals> ordinals_;  // null: no holes

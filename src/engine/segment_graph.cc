@@ -47,14 +47,24 @@ bool SegmentGraph::CreateActiveLocked(uint32_t published) {
   if (active_ != nullptr || failed_ || !IsWantedFor(published)) {
     return active_ != nullptr;
   }
-  if (options_.budget != nullptr) {
-    const uint64_t row_bytes = ActiveGraphRowBytes(rows_->dimension()) + LeanGraphRowBytes(rows_->dimension());
-    active_memory_ = options_.budget->ReserveGraph(row_bytes * std::min(rows_->capacity(), end_));
-    if (active_memory_ == nullptr) {
+  index::ActiveGraphOptions options = options_.active;
+  if (options_.budget != nullptr && !options.place.is_scratch()) {
+    const uint64_t size_bytes = uint64_t{std::min(rows_->capacity(), end_)} *
+                                (ActiveGraphRowBytes(rows_->dimension()) + LeanGraphRowBytes(rows_->dimension()));
+    if (options_.scratch.is_scratch() && !options_.budget->HoldsGraphBeingBuilt(size_bytes)) {
+      options.place = options_.scratch;
+    } else if (active_memory_ = options_.budget->ReserveGraph(size_bytes); active_memory_ == nullptr) {
       return false;  // asked again soon
     }
   }
-  auto graph = index::ActiveGraph::Create(rows_, published, options_.active);
+  auto graph = index::ActiveGraph::Create(rows_, published, options);
+  if (!graph.ok() && options.place.is_scratch() && graph.status().code() == StatusCode::kUnimplemented) {
+    options.place = {.node = options.place.node};  // the first graph of all is always given its memory: see ReserveGraph
+    graph = index::ActiveGraph::Create(rows_, published, options);
+  }
+  if (!graph.ok() && options.place.is_scratch() && graph.status().code() == StatusCode::kResourceExhausted) {
+    return false;  // the disk is full: asked again soon
+  }
   if (!graph.ok()) {
     // The rows stay in the tail, which searches scan: slower, and not wrong.
     failed_ = true;
@@ -109,7 +119,7 @@ SegmentGraph::Sealed SegmentGraph::sealed() const {
 
 SegmentGraph::Memory SegmentGraph::memory() const {
   const std::lock_guard lock(mu_);
-  const uint64_t linked = active_ == nullptr ? 0 : active_->rows_end();
+  const uint64_t linked = active_ == nullptr || active_->options().place.is_scratch() ? 0 : active_->rows_end();
   return {linked * ActiveGraphRowBytes(rows_->dimension()), sealed_.is_mapped ? 0 : sealed_.size_bytes};
 }
 
@@ -222,9 +232,10 @@ bool SegmentGraph::MakesLean(uint32_t rows) const {
 Result<SegmentGraph::Sealed> SegmentGraph::BuildSealed(const index::ActiveGraph& graph, uint32_t rows,
                                                        const MaintainOptions& maintain) const {
   const index::RowFilter living = Living(rows);
+  const index::ArrayPlace& place = graph.options().place;
   const index::SealOptions options{
-      .threads = maintain.threads, .living = &living, .cancellation = maintain.cancellation};
-  Sealed sealed{.rows = rows, .dead = CountDead(rows)};
+      .threads = maintain.threads, .living = &living, .place = place, .cancellation = maintain.cancellation};
+  Sealed sealed{.rows = rows, .dead = CountDead(rows), .is_mapped = place.is_scratch()};
   if (MakesLean(rows) || !index::SealedGraph::Suits(graph)) {
     LB_ASSIGN(std::shared_ptr<const index::LeanGraph> lean, index::LeanGraph::Build(graph, options));
     sealed.step_bytes = lean->step_bytes();

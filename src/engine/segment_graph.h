@@ -46,7 +46,8 @@ struct SegmentGraphOptions {
   std::chrono::milliseconds rest{3000};  // nothing linked for so long
   std::chrono::milliseconds look_period{1000};  // between looks for dead rows
   const GraphMetrics* metrics = nullptr;
-  MemoryBudget* budget = nullptr;  // null: no bound
+  MemoryBudget* budget = nullptr;   // null: no bound
+  index::ArrayPlace scratch = {};  // where graphs are built that the budget does not hold
 };
 
 // What a row costs in the graphs of its segment, about: while it is linked, beside that while the graph is made lean.
@@ -117,7 +118,7 @@ class SegmentGraph {
     uint32_t rows = 0;
     uint32_t dead = 0;  // of them, left out
     size_t size_bytes = 0;
-    bool is_mapped = false;  // from a file: its memory is the kernel's to take
+    bool is_mapped = false;  // from a file, or in a scratch file: its memory is the kernel's to take
   };
   Sealed sealed() const;
   // Bytes that it holds and the kernel cannot drop.

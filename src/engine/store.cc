@@ -55,10 +55,15 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
     : environment_(environment),
       metrics_(environment.metrics),
       budget_(options.memory.budget, environment.clock),
+      scratch_columns_({&environment.fs, options.data_dir}),
       options_([&] {
         options.segment.graph.metrics = &metrics_.graph;
         options.segment.clock = &environment_.clock;
-        options.segment.budget = options.segment.graph.budget = budget_.bounded() ? &budget_ : nullptr;
+        if (budget_.bounded()) {
+          options.segment.budget = options.segment.graph.budget = &budget_;
+          options.segment.graph.scratch = {&environment_.fs, options.data_dir};
+          options.segment.scratch_columns = &scratch_columns_;
+        }
         return std::move(options);
       }()),
       checkpoints_(environment.fs, options_.data_dir) {

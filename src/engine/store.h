@@ -32,6 +32,7 @@
 #include "engine/job.h"
 #include "engine/memory_budget.h"
 #include "engine/memory_keeper.h"
+#include "engine/scratch_columns.h"
 #include "engine/search.h"
 #include "engine/store_metrics.h"
 #include "model/row_batch.h"
@@ -169,16 +170,21 @@ class Store {
     Status error;
   };
   Result<bool> CompactOne(Collection& collection);
-  bool EndWastefulSegment(Collection& collection, const View& view);
+  bool EndWastefulSegment(Collection& collection, const View& view, bool at_rest);
   Status RunCompaction(Collection& collection, const View& view, const CompactionPlan& plan, CompactionJob& job);
   std::shared_ptr<CompactionJob> BeginCompactionJob(const Collection& collection, const CompactionPlan& plan);
   void EndCompactionJob(CompactionJob& job, const Status& status);
   void StopCompactions();
-  std::optional<CompactionPlan> ClaimCompaction(Collection& collection, std::shared_ptr<const View>* view);
-  bool HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema& schema) const;
+  std::optional<CompactionPlan> ClaimCompaction(Collection& collection, bool at_rest,
+                                                std::shared_ptr<const View>* view);
+  JoinRule JoinRuleFor(const CollectionSchema& schema, bool at_rest);
+  uint64_t CachedRows(const CollectionSchema& schema) const;
+  bool HasScratch();
+  bool FindRoomToCompact(const CollectionSchema& schema, CompactionPlan* plan);
   // store_files.cc
   bool MemoryIsWanted() const;
   uint64_t RowsInMemoryBytes() const;
+  bool HasSegmentsInScratch() const;
   void EndOpenSegments();
   size_t MoveToFiles();
   bool MoveToFiles(Collection& collection, const SegmentView& segment, const storage::SegmentEntry& entry);
@@ -186,8 +192,9 @@ class Store {
   void ForgetRefusedSchemas();
 
   const StoreEnvironment environment_;
-  StoreMetrics metrics_;  // segments point to it
-  MemoryBudget budget_;   // segments point to it
+  StoreMetrics metrics_;            // segments point to it
+  MemoryBudget budget_;             // segments point to it
+  ScratchColumns scratch_columns_;  // likewise
   const StoreOptions options_;
   std::unique_ptr<storage::DataDir> data_dir_;
   std::unique_ptr<storage::Log> log_;
@@ -217,6 +224,7 @@ class Store {
   std::mutex compaction_mu_;                  // one compaction at a time; taken before all others
   std::mutex replacing_mu_;                   // who takes segments out of shards; taken before checkpoint_mu_
   std::vector<const Segment*> compacting_;    // guarded by replacing_mu_
+  std::optional<bool> has_scratch_;           // guarded by compaction_mu_
   bool compaction_looks_again_ = false;       // guarded by compaction_mu_: where nothing was to be done before
   std::atomic<bool> segments_changed_{true};  // moved to files, or memory was short for a compaction
   mutable std::mutex compaction_jobs_mu_;

@@ -57,6 +57,9 @@ Status Store::Compact(size_t* compacted) {
   if (*compacted == 0) {
     return {};
   }
+  if (options_.tidy_files) {
+    LB_TRY(WriteGraphs());  // so that no restart has to make again what took so long
+  }
   const Status written = WriteCheckpoint(true);
   LB_KILL_POINT("compaction.written");
   return written;
@@ -64,9 +67,7 @@ Status Store::Compact(size_t* compacted) {
 
 // A last segment of many dead rows takes no more, so that it can be compacted too. False: it may have to be, but not
 // while the collection is being written to.
-bool Store::EndWastefulSegment(Collection& collection, const View& view) {
-  const bool at_rest = collection.compaction.seen_version == view.version;
-  collection.compaction.seen_version = view.version;
+bool Store::EndWastefulSegment(Collection& collection, const View& view, bool at_rest) {
   const OpenSegment judged = JudgeOpenSegment(view, options_.compaction);
   if (judged == OpenSegment::kWasteful || (judged == OpenSegment::kWastefulAtRest && at_rest)) {
     applier_->RunBetween([&](const State&) { collection.shard.EndLastSegment(0); });
@@ -76,13 +77,13 @@ bool Store::EndWastefulSegment(Collection& collection, const View& view) {
 }
 
 // What is due in a collection, if there is memory for it; its segments then stay where they are until released.
-std::optional<CompactionPlan> Store::ClaimCompaction(Collection& collection, std::shared_ptr<const View>* view) {
+std::optional<CompactionPlan> Store::ClaimCompaction(Collection& collection, bool at_rest,
+                                                     std::shared_ptr<const View>* view) {
   const std::lock_guard lock(replacing_mu_);
   *view = collection.shard.Pin();
-  SegmentOptions options = options_.segment;
-  options.rows_max = SegmentRowsMax(*(*view)->schema, options);
-  std::optional<CompactionPlan> plan = PlanCompaction(**view, options, options_.compaction);
-  if (plan && !HasRoomToCompact(*plan, *(*view)->schema)) {
+  std::optional<CompactionPlan> plan =
+      PlanCompaction(**view, options_.compaction, JoinRuleFor(*(*view)->schema, at_rest));
+  if (plan && !FindRoomToCompact(*(*view)->schema, &*plan)) {
     segments_changed_.store(true);  // later there may be
     return std::nullopt;
   }
@@ -95,10 +96,50 @@ std::optional<CompactionPlan> Store::ClaimCompaction(Collection& collection, std
   return plan;
 }
 
-bool Store::HasRoomToCompact(const CompactionPlan& plan, const CollectionSchema& schema) const {
+// Where rows are more than the memory, new segments are small, and searches, which visit all, slow: what comes to rest
+// is joined as far as each row is copied a few times only.
+JoinRule Store::JoinRuleFor(const CollectionSchema& schema, bool at_rest) {
+  JoinRule rule{.rows_max = SegmentRowsMax(schema, options_.segment)};
+  if (HasScratch()) {
+    const uint64_t rows_max = std::min<uint64_t>(options_.segment.rows_max, CachedRows(schema));
+    rule.rows_max = std::max(rule.rows_max, budget_.CompactionRowsMax(kScratchCompactionRowBytes, rows_max));
+    rule.mapped_only = MemoryIsWanted();
+    if (at_rest && budget_.IsSmallerThanRows()) {
+      rule.segments_min = 2;
+      rule.largest_part = 2;
+    }
+  }
+  return rule;
+}
+
+// Of how many rows a graph can be built whose pages stay in what the kernel has for files: it is read and written all
+// over, and would be built from the disk otherwise.
+uint64_t Store::CachedRows(const CollectionSchema& schema) const {
+  const uint64_t limit = options_.memory.limit_bytes();
+  if (limit == 0) {
+    return UINT64_MAX;
+  }
+  return (limit - std::min(limit, budget_.held_bytes())) / 4 * 3 / ActiveGraphRowBytes(schema.dimension);
+}
+
+// Whether the data folder's file system has scratch files, found out once.
+bool Store::HasScratch() {
+  if (!has_scratch_) {
+    has_scratch_ =
+        budget_.bounded() && index::ReservedMemory::Create(1, "a trial", options_.segment.graph.scratch).ok();
+  }
+  return *has_scratch_;
+}
+
+// In memory, or in scratch files.
+bool Store::FindRoomToCompact(const CollectionSchema& schema, CompactionPlan* plan) {
   const uint64_t row_bytes = uint64_t{schema.dimension} * ElementSizeBytes(schema.element) +
                              ActiveGraphRowBytes(schema.dimension) + LeanGraphRowBytes(schema.dimension);
-  return plan.live_rows == 0 || budget_.HasRoomToCompact(plan.live_rows * row_bytes);
+  if (plan->live_rows == 0 || budget_.HasRoomFor(plan->live_rows * row_bytes)) {
+    return true;
+  }
+  plan->in_scratch = HasScratch();
+  return budget_.HasRoomToCompact(plan->live_rows * (plan->in_scratch ? kScratchCompactionRowBytes : row_bytes));
 }
 
 // False if nothing was due.
@@ -110,10 +151,12 @@ Result<bool> Store::CompactOne(Collection& collection) {
   if ((memory.nothing_to_do_at == state && !compaction_looks_again_) || now < memory.paused_until) {
     return false;  // to look is to count the dead of all segments
   }
-  const bool judged = EndWastefulSegment(collection, *view);
-  const std::optional<CompactionPlan> plan = ClaimCompaction(collection, &view);
+  const bool at_rest = memory.seen_version == view->version;
+  memory.seen_version = view->version;
+  const bool judged = EndWastefulSegment(collection, *view, at_rest);
+  const std::optional<CompactionPlan> plan = ClaimCompaction(collection, at_rest, &view);
   if (!plan) {
-    if (judged) {
+    if (judged && (at_rest || !budget_.bounded())) {
       memory.nothing_to_do_at = state;
     }
     return false;

@@ -46,6 +46,15 @@ uint64_t Store::RowsInMemoryBytes() const {
   return size_bytes;
 }
 
+bool Store::HasSegmentsInScratch() const {
+  const auto all = List();
+  return std::any_of(all.begin(), all.end(), [](const auto& collection) {
+    const std::shared_ptr<const View> view = collection->shard.Pin();
+    return std::any_of(view->segments.begin(), view->segments.end(),
+                       [](const SegmentView& segment) { return segment.segment->is_in_scratch(); });
+  });
+}
+
 // Puts wait: what is still being filled is not waited for. Small segments cost memory of their own, so that they are
 // only made where nothing else helps.
 void Store::EndOpenSegments() {
@@ -73,7 +82,8 @@ size_t Store::MoveToFiles() {
       const auto stored = std::find_if(entry->segments.begin(), entry->segments.end(), [&](const auto& candidate) {
         return candidate.number == segment.segment->number();
       });
-      if (!is_busy && stored != entry->segments.end() && MemoryOf(*segment.segment) >= worth &&
+      if (!is_busy && stored != entry->segments.end() &&
+          (segment.segment->is_in_scratch() || MemoryOf(*segment.segment) >= worth) &&
           MoveToFiles(*collection, segment, *stored)) {
         ++moved;
       }

@@ -28,11 +28,12 @@ class StoreFilesTest : public ::testing::Test {
     store_.reset();
     std::filesystem::remove_all(folder_);
   }
-  void Open() {
-    StoreOptions options = TestStoreOptions(folder_ + "/data", 4096);
+  void Open(uint64_t budget_bytes = 64 * kMiB, bool compact = false) {
+    StoreOptions options = TestStoreOptions(folder_ + "/data", compact ? 1 << 20 : 4096);
     options.log_file_size_bytes = 1 << 20;
-    options.compact = false;
-    options.memory.budget = {.size_bytes = 64 * kMiB, .put_wait_max = std::chrono::milliseconds(300)};
+    options.compact = compact;
+    options.compaction_period = std::chrono::milliseconds(50);
+    options.memory.budget = {.size_bytes = budget_bytes, .put_wait_max = std::chrono::milliseconds(300)};
     options.memory.budget.held_bytes = [this] { return held_bytes_.load(); };
     options.memory.period = std::chrono::milliseconds(10);
     auto store = Store::Open({RealFileSystem(), RealClock(), logger_, metrics_}, options);
@@ -69,6 +70,33 @@ class StoreFilesTest : public ::testing::Test {
       }
     }
     return rows;
+  }
+  // Of 20 queries, the ten nearest.
+  double Recall() {
+    int right = 0;
+    for (int i = 0; i < 20; ++i) {
+      const std::vector<float> query = RandomVector(random_, kDimension);
+      std::vector<std::pair<double, int64_t>> exact;
+      for (const auto& [id, row] : expected_) {
+        double distance = 0;
+        for (int j = 0; j < kDimension; ++j) {
+          distance += (row.vector[j] - query[j]) * (row.vector[j] - query[j]);
+        }
+        exact.emplace_back(distance, id);
+      }
+      std::partial_sort(exact.begin(), exact.begin() + 10, exact.end());
+      SearchRequest request;
+      request.collection = "d";
+      request.vectors = {QueryVector(std::vector<double>(query.begin(), query.end()))};
+      request.k = 10;
+      const auto found = store_->Search(request, nullptr);
+      EXPECT_TRUE(found.ok()) << found.status().ToString();
+      for (const Hit& hit : found->front().hits) {
+        right += std::any_of(exact.begin(), exact.begin() + 10,
+                             [&](const auto& row) { return row.second == static_cast<int64_t>(hit.id); });
+      }
+    }
+    return right / 200.0;
   }
   uint64_t InMemoryBytes() {
     uint64_t size_bytes = 0;
@@ -132,6 +160,37 @@ TEST_F(StoreFilesTest, UnderPressureFullSegmentsMoveToTheirFilesAndNothingIsLost
   store_.reset();
   Open();
   EXPECT_EQ(Rows(), expected_);
+}
+
+TEST_F(StoreFilesTest, SmallSegmentsAreJoinedInScratchFilesAndNothingIsLost) {
+  constexpr uint64_t kBudget = 4 * kMiB;
+  constexpr int64_t kRows = 40'000;  // 4.9 MiB
+  Open(kBudget, true);
+  Hold(kBudget / 10 * 7);  // nothing larger than some thousand rows would fit
+  size_t segments_most = 0;
+  for (int64_t id = 0; id < kRows; id += 500) {
+    ASSERT_TRUE(WaitFor([&] { return Put(id, 500).ok(); }));
+    segments_most = std::max(segments_most, (*store_->Find("d"))->shard.Pin()->segments.size());
+  }
+  ASSERT_TRUE(store_->Delete("d", {"5", "4711", "39999"}).ok());
+  for (const int64_t id : {5, 4711, 39'999}) {
+    expected_.erase(id);
+  }
+  EXPECT_GT(segments_most, 8u);
+  EXPECT_TRUE(WaitFor([&] {
+    const auto view = (*store_->Find("d"))->shard.Pin();
+    return view->segments.size() <= 4 && InMemoryBytes() < kBudget / 20 &&
+           std::none_of(view->segments.begin(), view->segments.end(),
+                        [](const SegmentView& segment) { return segment.segment->is_in_scratch(); });
+  })) << InMemoryBytes()
+      << " bytes of " << (*store_->Find("d"))->shard.Pin()->segments.size() << " segments";
+  EXPECT_EQ(Rows(), expected_);
+  EXPECT_GT(Recall(), 0.9);
+  store_.reset();
+  Open(kBudget, true);
+  EXPECT_LE((*store_->Find("d"))->shard.Pin()->segments.size(), 4u);
+  EXPECT_EQ(Rows(), expected_);
+  EXPECT_GT(Recall(), 0.9);
 }
 
 TEST_F(StoreFilesTest, ARefusedPutLeavesNoTrace) {

@@ -159,7 +159,7 @@ void Store::RunMaintenance() {
         next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
       }
     }
-    if (status.ok() && MemoryIsWanted() && MoveToFiles() > 0) {
+    if (status.ok() && (MemoryIsWanted() || HasSegmentsInScratch()) && MoveToFiles() > 0) {
       short_rounds_ = 0;
     }
     lock.lock();

@@ -34,8 +34,8 @@ Result<std::unique_ptr<ActiveGraph>> ActiveGraph::Create(std::shared_ptr<const V
                            " rows, got " + std::to_string(sample_rows));
   }
   auto space = CodeSpace::Learn(*rows, 0, sample_rows);
-  LB_ASSIGN(auto codes, RowCodes::Create(std::move(space), rows->capacity(), rows->place()));
-  LB_ASSIGN(auto links, SlackLinks::Create(rows->capacity(), rows->place()));
+  LB_ASSIGN(auto codes, RowCodes::Create(std::move(space), rows->capacity(), options.place));
+  LB_ASSIGN(auto links, SlackLinks::Create(rows->capacity(), options.place));
   return std::unique_ptr<ActiveGraph>(new ActiveGraph(std::move(rows), options, std::move(codes), std::move(links)));
 }
 

@@ -20,9 +20,11 @@ constexpr uint8_t kGivenMax = 2;
 class Finisher {
  public:
   Finisher(const ActiveGraph& graph, const RowFilter* living, FinalLinks* out)
-      : graph_(graph), living_(living), out_(out), links_in_(out->rows), lists_(out->rows) {}
+      : graph_(graph), living_(living), out_(out), links_in_(out->rows), counts_(out->rows) {}
 
   Status Run(const SealOptions& options) {
+    LB_ASSIGN(edges_,
+              ReservedMemory::Create(out_->rows * SlackLinks::kSlots * sizeof(Edge), "pruned links", options.place));
     const ParallelOptions parallel{options.threads, kPieceRows, options.cancellation};
     LB_TRY(ParallelFor(out_->rows, parallel, [this, pruner = Pruner()](size_t begin, size_t end) mutable {
       for (size_t id = begin; id < end; ++id) {
@@ -42,6 +44,11 @@ class Finisher {
     std::vector<Edge> kept;
     std::vector<Edge> dropped;
   };
+  struct Counts {
+    uint8_t kept;
+    uint8_t dropped;
+  };
+  static_assert(SlackLinks::kSlots <= UINT8_MAX);
 
   bool Belongs(LocalId id) const {
     return graph_.links().IsLinked(id) && (living_ == nullptr || living_->Contains(id));
@@ -63,7 +70,16 @@ class Finisher {
     for (const Edge& edge : pruner.kept()) {
       links_in_[edge.id].fetch_add(1, std::memory_order_relaxed);
     }
-    lists_[id] = {pruner.kept(), pruner.dropped()};
+    Edge* const out = edges_.As<Edge>() + static_cast<size_t>(id) * SlackLinks::kSlots;
+    std::copy(pruner.dropped().begin(), pruner.dropped().end(),
+              std::copy(pruner.kept().begin(), pruner.kept().end(), out));
+    counts_[id] = {static_cast<uint8_t>(pruner.kept().size()), static_cast<uint8_t>(pruner.dropped().size())};
+  }
+
+  Lists ListsOf(LocalId id) const {
+    const Edge* const kept = edges_.As<const Edge>() + static_cast<size_t>(id) * SlackLinks::kSlots;
+    const Edge* const dropped = kept + counts_[id].kept;
+    return {{kept, dropped}, {dropped, dropped + counts_[id].dropped}};
   }
 
   // Neighbours of neighbours, when a row's own candidates do not fill its list.
@@ -101,7 +117,7 @@ class Finisher {
 
   void FillRow(LocalId id, Pruner& pruner, RowProbe& probe) {
     LocalId* const out = out_->at(id);
-    Lists lists = std::move(lists_[id]);
+    Lists lists = ListsOf(id);
     std::vector<Edge>& kept = lists.kept;
     if (kept.empty()) {
       std::fill(out, out + FinalLinks::kDegree, id);
@@ -135,7 +151,8 @@ class Finisher {
   const RowFilter* const living_;
   FinalLinks* const out_;
   std::vector<std::atomic<uint32_t>> links_in_;
-  std::vector<Lists> lists_;
+  std::vector<Counts> counts_;
+  ReservedMemory edges_;  // [rows, SlackLinks::kSlots]: of each row those kept, then those dropped
 };
 
 // A breadth-first tree from the entry points. A link that is no edge of the tree can be given to another row without
@@ -224,7 +241,8 @@ Result<FinalLinks> FinishLinks(const ActiveGraph& graph, const SealOptions& opti
   const RowFilter* const living = options.living;
   FinalLinks links;
   links.rows = graph.rows_end();
-  links.ids.resize(static_cast<size_t>(links.rows) * FinalLinks::kDegree);
+  LB_ASSIGN(links.ids,
+            ReservedMemory::Create(links.rows * FinalLinks::kDegree * sizeof(LocalId), "final links", options.place));
   LB_TRY(Finisher(graph, living, &links).Run(options));
 
   std::vector<LocalId> rows;

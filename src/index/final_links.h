@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "base/status.h"
 #include "index/active_graph.h"
@@ -16,12 +15,12 @@ struct FinalLinks {
   static constexpr uint32_t kDegree = 32;
 
   LocalId rows = 0;
-  std::vector<LocalId> ids;
+  ReservedMemory ids;
   std::unique_ptr<const EntryPoints> entries;  // living rows; null if there are none
   uint32_t links_moved = 0;                    // so that every living row is reachable
 
-  const LocalId* at(LocalId id) const { return ids.data() + static_cast<size_t>(id) * kDegree; }
-  LocalId* at(LocalId id) { return ids.data() + static_cast<size_t>(id) * kDegree; }
+  const LocalId* at(LocalId id) const { return ids.As<LocalId>() + static_cast<size_t>(id) * kDegree; }
+  LocalId* at(LocalId id) { return ids.As<LocalId>() + static_cast<size_t>(id) * kDegree; }
 };
 
 // Prunes the lists of an active graph that nobody changes any more, fills what room is left (first with rows that few

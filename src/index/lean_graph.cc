@@ -34,7 +34,7 @@ Result<std::unique_ptr<LeanGraph>> LeanGraph::Build(const ActiveGraph& graph, co
   std::unique_ptr<LeanGraph> lean(new LeanGraph(graph.shared_rows(), graph.codes().shared_space(), links.rows,
                                                 std::move(entries), links.links_moved));
   LB_ASSIGN(ReservedMemory memory,
-            ReservedMemory::Create(lean->node_bytes_ * std::max<size_t>(1, links.rows), "graph", graph.rows().place()));
+            ReservedMemory::Create(lean->node_bytes_ * std::max<size_t>(1, links.rows), "graph", options.place));
   uint8_t* const nodes = memory.As<uint8_t>();
   const size_t ids_offset = IdsOffset(*lean->space_);
   LB_TRY(ParallelFor(links.rows, {options.threads, kPieceRows, options.cancellation},

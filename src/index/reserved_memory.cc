@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -17,7 +18,7 @@ constexpr size_t kReservationMaxBytes = size_t{1} << 46;  // half of what x86-64
 
 }  // namespace
 
-Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* purpose, const MemoryPlace& place) {
+Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* purpose, const ArrayPlace& place) {
   void* mapping = MAP_FAILED;
   int error = ENOMEM;
   const size_t rounded = (size_bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
@@ -36,12 +37,15 @@ Result<ReservedMemory> ReservedMemory::Create(size_t size_bytes, const char* pur
   memory.mapping_size_bytes_ = mapping_size_bytes;
   const auto address = reinterpret_cast<uintptr_t>(mapping);
   memory.data_ = reinterpret_cast<void*>((address + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes);
-  if (rounded >= kHugeMinBytes) {
+  if (place.is_scratch()) {
+    const size_t pages = std::max<size_t>(1, (size_bytes + kMapAlignment - 1) / kMapAlignment);
+    LB_TRY(place.scratch->MapScratch(place.folder, memory.data_, pages * kMapAlignment));
+  } else if (rounded >= kHugeMinBytes) {
     // A hint: without it everything works, slower.
     (void)madvise(memory.As<char>() + kHugePageBytes, rounded - kHugePageBytes, MADV_HUGEPAGE);
   }
-  if (place.placer != nullptr && rounded > 0) {
-    place.placer->PlaceMemory(memory.data_, rounded, place.place);
+  if (place.node.placer != nullptr && !place.is_scratch() && rounded > 0) {
+    place.node.placer->PlaceMemory(memory.data_, rounded, place.node.place);
   }
   return memory;
 }

@@ -3,7 +3,7 @@
 namespace longbow::index {
 
 Result<std::unique_ptr<RowCodes>> RowCodes::Create(std::shared_ptr<const CodeSpace> space, uint32_t capacity,
-                                                   const MemoryPlace& place) {
+                                                   const ArrayPlace& place) {
   const size_t stride = CodeArray::RowBytes(space->dimension());
   std::unique_ptr<RowCodes> codes(new RowCodes(std::move(space), stride));
   LB_ASSIGN(codes->memory_, ReservedMemory::Create(stride * capacity, "row codes", place));

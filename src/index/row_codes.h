@@ -41,7 +41,7 @@ class RowCodes {
  public:
   // RESOURCE_EXHAUSTED if the address space cannot be reserved.
   static Result<std::unique_ptr<RowCodes>> Create(std::shared_ptr<const CodeSpace> space, uint32_t capacity,
-                                                  const MemoryPlace& place);
+                                                  const ArrayPlace& place);
 
   const CodeSpace& space() const { return *space_; }
   const std::shared_ptr<const CodeSpace>& shared_space() const { return space_; }

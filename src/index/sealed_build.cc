@@ -164,9 +164,9 @@ Result<std::unique_ptr<SealedGraph>> SealedGraph::Build(const ActiveGraph& graph
   std::unique_ptr<SealedGraph> sealed(new SealedGraph(rows, codes.shared_space(), std::move(projection), layout));
   sealed->links_moved_ = links.links_moved;
   LB_ASSIGN(ReservedMemory block_memory,
-            ReservedMemory::Create(layout.block_stride * std::max<size_t>(1, links.rows), "graph", rows->place()));
+            ReservedMemory::Create(layout.block_stride * std::max<size_t>(1, links.rows), "graph", options.place));
   LB_ASSIGN(ReservedMemory residual_memory, ReservedMemory::Create(codes.dimension() * std::max<size_t>(1, links.rows),
-                                                                   "second level of codes", rows->place()));
+                                                                   "second level of codes", options.place));
 
   const ParallelOptions parallel{options.threads, kPieceRows, options.cancellation};
   CodeRows code_rows(codes, sealed->projection_);

@@ -35,7 +35,7 @@ class SlackLinks {
   static constexpr uint32_t kSlots = 64;  // twice what a pruned list has: most links come from rows inserted later
 
   // RESOURCE_EXHAUSTED if the address space cannot be reserved.
-  static Result<std::unique_ptr<SlackLinks>> Create(uint32_t capacity, const MemoryPlace& place) {
+  static Result<std::unique_ptr<SlackLinks>> Create(uint32_t capacity, const ArrayPlace& place) {
     std::unique_ptr<SlackLinks> links(new SlackLinks());
     LB_ASSIGN(links->states_, ReservedMemory::Create(sizeof(uint32_t) * capacity, "link states", place));
     LB_ASSIGN(links->ids_, ReservedMemory::Create(sizeof(uint32_t) * kSlots * capacity, "links", place));

@@ -49,7 +49,7 @@ std::vector<double> Widened(ElementType type, const void* elements, size_t n) {
 
 Result<std::shared_ptr<VectorRows>> VectorRows::Create(uint32_t dimension, uint32_t capacity, Metric metric,
                                                        const kernels::Kernels& kernels, ElementType type,
-                                                       const MemoryPlace& place) {
+                                                       const ArrayPlace& place) {
   if (dimension == 0 || dimension > limits::kDimensionMax) {
     return InvalidArgument("vector dimension must be between 1 and " + std::to_string(limits::kDimensionMax) +
                            ", got " + std::to_string(dimension));

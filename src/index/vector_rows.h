@@ -31,7 +31,7 @@ class VectorRows {
   static Result<std::shared_ptr<VectorRows>> Create(uint32_t dimension, uint32_t capacity, Metric metric,
                                                     const kernels::Kernels& kernels,
                                                     ElementType type = ElementType::kFloat32,
-                                                    const MemoryPlace& place = {});
+                                                    const ArrayPlace& place = {});
 
   static constexpr uint32_t kRowsMax = (1u << 30) - 2;  // links keep two bits of an id for themselves
 
@@ -39,7 +39,7 @@ class VectorRows {
   uint32_t dimension() const { return dimension_; }
   uint32_t capacity() const { return capacity_; }
   Metric metric() const { return metric_; }
-  const MemoryPlace& place() const { return place_; }
+  const ArrayPlace& place() const { return place_; }
   const kernels::Kernels& kernels() const { return *kernels_; }
   // The kernels of the type.
   const kernels::ElementKernels& element_kernels() const { return kernels_->typed->of[static_cast<size_t>(type_)]; }
@@ -88,7 +88,7 @@ class VectorRows {
 
  private:
   VectorRows(uint32_t dimension, uint32_t capacity, Metric metric, const kernels::Kernels& kernels, ElementType type,
-             const MemoryPlace& place)
+             const ArrayPlace& place)
       : type_(type),
         dimension_(dimension),
         capacity_(capacity),
@@ -106,7 +106,7 @@ class VectorRows {
   const size_t row_bytes_;
   const Metric metric_;
   const kernels::Kernels* const kernels_;
-  const MemoryPlace place_;
+  const ArrayPlace place_;
   std::atomic<bool> reads_ahead_{false};
   ReservedMemory memory_;         // [capacity, dimension]
   ReservedMemory inverse_norms_;  // [capacity] float64, cosine only
