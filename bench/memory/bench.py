@@ -165,11 +165,12 @@ def load(server: LongbowServer, rows: np.ndarray, metric_name: str) -> dict:
                 time.sleep(0.5)
     put_s = time.monotonic() - begin
     names = ("longbow_graph_seals_total", "longbow_compactions_total", "longbow_segments_moved_to_files_total")
-    quiet_since, seen = time.monotonic(), None
+    quiet_since, seen, worked = time.monotonic(), None, server.cpu_seconds()
     while time.monotonic() - quiet_since < 12 and time.monotonic() - begin < 1200:
         now = [metric(server, name) for name in names] + [metric(server, "longbow_index_queue_depth")]
-        if now != seen:
+        if now != seen or server.cpu_seconds() - worked > 0.1:  # segments are being joined
             quiet_since, seen = time.monotonic(), now
+        worked = server.cpu_seconds()
         time.sleep(0.5)
     done.set()
     watcher.join()
