@@ -168,7 +168,7 @@ def load(server: LongbowServer, rows: np.ndarray, metric_name: str) -> dict:
     quiet_since, seen, worked = time.monotonic(), None, server.cpu_seconds()
     while time.monotonic() - quiet_since < 12 and time.monotonic() - begin < 1200:
         now = [metric(server, name) for name in names] + [metric(server, "longbow_index_queue_depth")]
-        if now != seen or server.cpu_seconds() - worked > 0.1:  # segments are being joined
+        if now != seen or server.cpu_seconds() - worked > 0.03:  # segments are being joined
             quiet_since, seen = time.monotonic(), now
         worked = server.cpu_seconds()
         time.sleep(0.5)
