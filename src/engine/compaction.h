@@ -23,8 +23,10 @@ struct CompactionOptions {
   uint32_t cpu_percent = 100;  // of one core at most
 };
 
-// What a compaction in scratch files takes of memory for each row, about: marks of rows seen, links counted, ordinals.
+// What a compaction in scratch files takes of memory, about: for each row marks of rows seen, links counted, ordinals;
+// and the sample of rows that entry points are chosen from.
 inline constexpr uint64_t kScratchCompactionRowBytes = 48;
+inline constexpr uint64_t ScratchCompactionBytes(uint64_t dimension) { return (2 << 20) + dimension * (8 << 10); }
 
 // Which runs of segments are joined.
 struct JoinRule {
@@ -46,7 +48,8 @@ struct CompactionPlan {
   size_t begin = 0;
   size_t end = 0;
   uint64_t live_rows = 0;
-  bool in_scratch = false;  // there is no memory for it
+  bool in_scratch = false;    // there is no memory for it
+  uint64_t memory_bytes = 0;  // that it takes, about, where memory is short
 };
 
 // Whether the last segment takes rows and should not, since so many of them are dead.

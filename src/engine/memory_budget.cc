@@ -64,7 +64,8 @@ bool MemoryBudget::IsShort() const {
 bool MemoryBudget::TakeLocked(uint64_t size_bytes) {
   // What graphs have reserved they will hold soon: rows must not have taken it by then.
   const uint64_t reserved = std::min(graphs_bytes_, Share(kGraphsPercent));
-  const uint64_t limit = Share(kPutsPercent) - (reserved - std::min(reserved, Share(kGraphsBesidePercent)));
+  const uint64_t limit = Share(kPutsPercent) - (reserved - std::min(reserved, Share(kGraphsBesidePercent))) -
+                         std::min(compactions_bytes_, Share(kSmallCompactionPercent));
   const uint64_t held = held_bytes();
   if (held + since_bytes_ + size_bytes > limit) {
     return false;
@@ -142,8 +143,18 @@ bool MemoryBudget::HasRoomToCompact(uint64_t size_bytes) const {
                                     held_bytes() + granted_bytes() + size_bytes <= options_.size_bytes);
 }
 
-uint64_t MemoryBudget::CompactionRowsMax(uint64_t row_bytes, uint64_t rows_max) const {
-  return bounded() ? std::min(rows_max, Share(kSmallCompactionPercent) / row_bytes) : rows_max;
+uint64_t MemoryBudget::CompactionRowsMax(uint64_t row_bytes, uint64_t fixed_bytes, uint64_t rows_max) const {
+  const uint64_t share = Share(kSmallCompactionPercent);
+  return bounded() ? std::min(rows_max, (share - std::min(share, fixed_bytes)) / row_bytes) : rows_max;
+}
+
+std::shared_ptr<void> MemoryBudget::ReserveCompaction(uint64_t size_bytes) {
+  const std::lock_guard lock(mu_);
+  compactions_bytes_ += size_bytes;
+  return {this, [this, size_bytes](void*) {
+            const std::lock_guard released(mu_);
+            compactions_bytes_ -= size_bytes;
+          }};
 }
 
 bool MemoryBudget::WouldHoldGraphs(double bytes_per_float_byte) const {

@@ -87,8 +87,10 @@ class MemoryBudget {
   bool HasRoomFor(uint64_t size_bytes) const;
   // The same for a compaction: a small one may run under pressure, because fewer segments need less.
   bool HasRoomToCompact(uint64_t size_bytes) const;
-  // The most rows for which that can be, where each takes so much.
-  uint64_t CompactionRowsMax(uint64_t row_bytes, uint64_t rows_max) const;
+  // The most rows for which that can be, where each takes so much, and all of them `fixed_bytes`.
+  uint64_t CompactionRowsMax(uint64_t row_bytes, uint64_t fixed_bytes, uint64_t rows_max) const;
+  // What a compaction will take, which puts leave free until it is released.
+  std::shared_ptr<void> ReserveCompaction(uint64_t size_bytes);
   // Whether all rows are more than the budget, and so are used from files.
   bool IsSmallerThanRows() const { return bounded() && stored_bytes_.load(std::memory_order_relaxed) > size_bytes(); }
   // Memory of a graph from its first row until it is sealed. Null: others have to be finished first; ask again. The
@@ -122,6 +124,7 @@ class MemoryBudget {
   uint64_t outstanding_bytes_ = 0;  // guarded by mu_: of grants
   uint64_t since_bytes_ = 0;        // guarded by mu_: granted, and perhaps not in what was observed last
   uint64_t graphs_bytes_ = 0;       // guarded by mu_: reserved
+  uint64_t compactions_bytes_ = 0;  // likewise
   bool stopped_ = false;            // guarded by mu_
 };
 

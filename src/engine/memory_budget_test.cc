@@ -159,6 +159,21 @@ TEST_F(MemoryBudgetTest, SmallCompactionsRunUnderPressure) {
   EXPECT_FALSE(budget_.HasRoomToCompact(15 * kMiB));
 }
 
+TEST_F(MemoryBudgetTest, PutsLeaveWhatACompactionWillTake) {
+  budget_.Observe(40 * kMiB);
+  const Cancellation at_once(std::chrono::steady_clock::now());
+  {
+    const std::shared_ptr<void> reserved = budget_.ReserveCompaction(15 * kMiB);
+    EXPECT_FALSE(budget_.Admit(30 * kMiB, &at_once).ok());
+    EXPECT_TRUE(budget_.Admit(24 * kMiB, &at_once).ok());
+    budget_.Observe(40 * kMiB);
+  }
+  EXPECT_TRUE(budget_.Admit(30 * kMiB, &at_once).ok());
+  EXPECT_EQ(budget_.CompactionRowsMax(1024, 10 * kMiB, 1'000'000), 10u * 1024);
+  EXPECT_EQ(budget_.CompactionRowsMax(1024, 10 * kMiB, 500), 500u);
+  EXPECT_EQ(budget_.CompactionRowsMax(1024, 30 * kMiB, 500), 0u);
+}
+
 TEST_F(MemoryBudgetTest, GraphsAreLeanWhereAllOfThemWouldNotFit) {
   budget_.NoteStored(30 * kMiB);
   EXPECT_TRUE(budget_.WouldHoldGraphs(1.7)) << "51 of 60";

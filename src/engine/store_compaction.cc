@@ -102,7 +102,9 @@ JoinRule Store::JoinRuleFor(const CollectionSchema& schema, bool at_rest) {
   JoinRule rule{.rows_max = SegmentRowsMax(schema, options_.segment)};
   if (HasScratch()) {
     const uint64_t rows_max = std::min<uint64_t>(options_.segment.rows_max, CachedRows(schema));
-    rule.rows_max = std::max(rule.rows_max, budget_.CompactionRowsMax(kScratchCompactionRowBytes, rows_max));
+    rule.rows_max = std::max(
+        rule.rows_max,
+        budget_.CompactionRowsMax(kScratchCompactionRowBytes, ScratchCompactionBytes(schema.dimension), rows_max));
     rule.mapped_only = MemoryIsWanted();
     if (at_rest && budget_.IsSmallerThanRows()) {
       rule.segments_min = 2;
@@ -138,8 +140,15 @@ bool Store::FindRoomToCompact(const CollectionSchema& schema, CompactionPlan* pl
   if (plan->live_rows == 0 || budget_.HasRoomFor(plan->live_rows * row_bytes)) {
     return true;
   }
-  plan->in_scratch = HasScratch();
-  return budget_.HasRoomToCompact(plan->live_rows * (plan->in_scratch ? kScratchCompactionRowBytes : row_bytes));
+  uint64_t size_bytes = plan->live_rows * row_bytes;
+  if (HasScratch()) {
+    const uint64_t scratch_bytes =
+        ScratchCompactionBytes(schema.dimension) + plan->live_rows * kScratchCompactionRowBytes;
+    plan->in_scratch = scratch_bytes < size_bytes;
+    size_bytes = std::min(size_bytes, scratch_bytes);
+  }
+  plan->memory_bytes = size_bytes;
+  return budget_.HasRoomToCompact(size_bytes);
 }
 
 // False if nothing was due.
@@ -173,6 +182,7 @@ Result<bool> Store::CompactOne(Collection& collection) {
 
 Status Store::RunCompaction(Collection& collection, const View& view, const CompactionPlan& plan, CompactionJob& job) {
   LB_KILL_POINT("compaction.begin");
+  const std::shared_ptr<void> reserved = budget_.ReserveCompaction(plan.memory_bytes);
   uint64_t number = 0;
   applier_->RunBetween([&](const State&) { number = collection.shard.TakeSegmentNumber(); });
   Result<std::shared_ptr<Segment>> merged =
