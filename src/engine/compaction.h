@@ -26,7 +26,7 @@ struct CompactionOptions {
 // What a compaction in scratch files takes of memory, about: for each row marks of rows seen, links counted, ordinals;
 // and the sample of rows that entry points are chosen from.
 inline constexpr uint64_t kScratchCompactionRowBytes = 48;
-inline constexpr uint64_t ScratchCompactionBytes(uint64_t dimension) { return (2 << 20) + dimension * (8 << 10); }
+inline constexpr uint64_t ScratchCompactionBytes(uint64_t dimension) { return (512 << 10) + dimension * (8 << 10); }
 
 // Which runs of segments are joined.
 struct JoinRule {
