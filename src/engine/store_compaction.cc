@@ -144,7 +144,7 @@ bool Store::FindRoomToCompact(const CollectionSchema& schema, CompactionPlan* pl
   if (HasScratch()) {
     const uint64_t scratch_bytes =
         ScratchCompactionBytes(schema.dimension) + plan->live_rows * kScratchCompactionRowBytes;
-    plan->in_scratch = scratch_bytes < size_bytes;
+    plan->in_scratch = true;
     size_bytes = std::min(size_bytes, scratch_bytes);
   }
   plan->memory_bytes = size_bytes;
