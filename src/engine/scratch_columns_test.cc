@@ -10,7 +10,7 @@ namespace longbow::engine {
 namespace {
 
 TEST(ScratchColumns, HoldsWhatArrowJoinsOutsideOfMemory) {
-  ScratchColumns pool({&RealFileSystem(), testing::TempDir()});
+  ScratchColumns pool({.scratch = &RealFileSystem(), .folder = testing::TempDir()});
   arrow::StringBuilder builder;
   for (int i = 0; i < 4096; ++i) {
     ASSERT_TRUE(builder.Append(std::string(4096, static_cast<char>('a' + i % 26))).ok());
@@ -28,7 +28,7 @@ TEST(ScratchColumns, HoldsWhatArrowJoinsOutsideOfMemory) {
 }
 
 TEST(ScratchColumns, GrowsAndShrinksAcrossPools) {
-  ScratchColumns pool({&RealFileSystem(), testing::TempDir()});
+  ScratchColumns pool({.scratch = &RealFileSystem(), .folder = testing::TempDir()});
   uint8_t* data = nullptr;
   ASSERT_TRUE(pool.Allocate(100, 64, &data).ok());
   std::fill(data, data + 100, uint8_t{7});
@@ -45,7 +45,7 @@ TEST(ScratchColumns, GrowsAndShrinksAcrossPools) {
 
 TEST(ScratchColumns, AFullDiskIsAnError) {
   FaultFileSystem disk(RealFileSystem());
-  ScratchColumns pool({&disk, testing::TempDir()});
+  ScratchColumns pool({.scratch = &disk, .folder = testing::TempDir()});
   disk.FailCall(FileCall::kAllocate, 1, FaultKind::kNoSpace);
   uint8_t* data = nullptr;
   EXPECT_TRUE(pool.Allocate(1 << 20, 64, &data).IsOutOfMemory());

@@ -55,13 +55,13 @@ Store::Store(StoreEnvironment environment, StoreOptions options)
     : environment_(environment),
       metrics_(environment.metrics),
       budget_(options.memory.budget, environment.clock),
-      scratch_columns_({&environment.fs, options.data_dir}),
+      scratch_columns_({.scratch = &environment.fs, .folder = options.data_dir}),
       options_([&] {
         options.segment.graph.metrics = &metrics_.graph;
         options.segment.clock = &environment_.clock;
         if (budget_.bounded()) {
           options.segment.budget = options.segment.graph.budget = &budget_;
-          options.segment.graph.scratch = {&environment_.fs, options.data_dir};
+          options.segment.graph.scratch = {.scratch = &environment_.fs, .folder = options.data_dir};
           options.segment.scratch_columns = &scratch_columns_;
         }
         return std::move(options);
