@@ -57,8 +57,8 @@ class Config {
 
   // Where the value comes from: "default", "flag --hnsw-m", "environment HNSW_M", "longbow.toml:3".
   const std::string& Source(std::string_view name) const;
-  // All values as a TOML file that gives them again, each with a comment that says where it comes from. Secrets that are
-  // set are left out.
+  // All values as a TOML file that gives them again, each with a comment that says where it comes from. Secrets that
+  // are set are left out.
   std::string ToToml() const;
   // One sentence for each variable of `not_honoured` that is set.
   const std::vector<std::string>& warnings() const { return warnings_; }

@@ -46,7 +46,7 @@ struct SegmentGraphOptions {
   std::chrono::milliseconds rest{3000};  // nothing linked for so long
   std::chrono::milliseconds look_period{1000};  // between looks for dead rows
   const GraphMetrics* metrics = nullptr;
-  MemoryBudget* budget = nullptr;   // null: no bound
+  MemoryBudget* budget = nullptr;  // null: no bound
   index::ArrayPlace scratch = {};  // where graphs are built that the budget does not hold
 };
 

@@ -23,7 +23,7 @@ namespace longbow::index {
 struct ActiveGraphOptions {
   uint32_t degree = 32;            // links kept when a list is pruned; 4 to 32
   uint32_t ef_construction = 200;  // rows considered as neighbours of a new one; degree to limits::kEfMax
-  ArrayPlace place = {};          // of codes and links
+  ArrayPlace place = {};           // of codes and links
 };
 
 // What a look over all links found, and what was done about it.

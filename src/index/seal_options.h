@@ -16,7 +16,7 @@ struct SealOptions {
   // which a projection is not worth its cost. A ratio of 0: codes of all dimensions.
   float kept_variance = 0.965f;
   float code_ratio_max = 0.67f;
-  ArrayPlace place = {};                      // of the graph and what it is made from
+  ArrayPlace place = {};                       // of the graph and what it is made from
   const Cancellation* cancellation = nullptr;  // checked every few milliseconds by each thread when given
 };
 
