@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/limits.h"
+#include "engine/fetch.h"
 #include "engine/hybrid.h"
 #include "engine/segment_plan.h"
 #include "index/flat_search.h"
@@ -325,12 +326,21 @@ std::string VectorBytes(const View& view, uint64_t ordinal) {
           static_cast<size_t>(view.schema->dimension) * static_cast<size_t>(width)};
 }
 
-QueryResult Present(const View& view, const std::vector<RankedRow>& rows, bool include_vectors) {
+// `fields`: of request.columns.
+Result<QueryResult> Present(const View& view, const SearchRequest& request, const std::vector<int>& fields,
+                            const std::vector<RankedRow>& rows) {
   QueryResult result;
+  if (!request.columns.empty()) {
+    std::vector<uint64_t> ordinals;
+    for (const RankedRow& row : rows) {
+      ordinals.push_back(row.ordinal);
+    }
+    LB_ASSIGN(result.columns, FetchFields(view, fields, ordinals));
+  }
   result.hits.reserve(rows.size());
   for (const RankedRow& row : rows) {
     result.hits.push_back({ShownIdOf(view, row.ordinal), row.ordinal, row.score});
-    if (include_vectors) {
+    if (request.include_vectors) {
       result.vectors.push_back(VectorBytes(view, row.ordinal));
     }
   }
@@ -387,6 +397,7 @@ Result<QueryVector> VectorOf(const View& view, uint64_t ordinal) {
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
                                         const Cancellation* cancellation) {
   LB_TRY(CheckRequest(view, request));
+  LB_ASSIGN(const std::vector<int> fields, FieldsOf(*view.schema, request.columns));
   LB_ASSIGN(const filter::BoundPredicate predicate,
             filter::BoundPredicate::Bind(request.filter, *view.schema->columns));
   // Of two lists the better halves are fused.
@@ -408,7 +419,8 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
     LB_ASSIGN(words,
               SearchWords(view, request.text_query, predicate, plan_request.filter_key, options.k, cancellation));
     if (!AsksForVectors(request)) {
-      return std::vector<QueryResult>{Present(view, Fuse(request, {}, words), request.include_vectors)};
+      LB_ASSIGN(QueryResult only, Present(view, request, fields, Fuse(request, {}, words)));
+      return std::vector<QueryResult>{std::move(only)};
     }
   }
   std::vector<SegmentPlan> plans;
@@ -440,7 +452,8 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
     if (AsksForWords(request)) {
       rows = Fuse(request, rows, words);
     }
-    results.push_back(Present(view, rows, request.include_vectors));
+    LB_ASSIGN(QueryResult result, Present(view, request, fields, rows));
+    results.push_back(std::move(result));
     if (explanation) {
       explanation->total_us =
           std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - started).count();

@@ -13,6 +13,10 @@
 #include "model/explanation.h"
 #include "model/query.h"
 
+namespace arrow {
+class RecordBatch;
+}
+
 namespace longbow::engine {
 
 struct SearchDefaults {
@@ -23,6 +27,7 @@ struct SearchDefaults {
 struct QueryResult {
   std::vector<Hit> hits;             // best first
   std::vector<std::string> vectors;  // with include_vectors: the element bytes of each hit's vector, as they were put
+  std::shared_ptr<arrow::RecordBatch> columns;   // [hits]: those that were asked for; null if none was
   std::optional<SearchExplanation> explanation;  // with explain
 };
 

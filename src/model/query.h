@@ -35,6 +35,7 @@ struct SearchRequest {
   Fusion fusion = Fusion::kRank;
   double graph_alpha = 0.0;
   bool include_vectors = false;
+  std::vector<std::string> columns;  // of the rows, to come back with them; "*": all but the vector
   VectorFormat vector_format = VectorFormat::kFloat32;
   bool local_only = false;
   // Only rows at least this near come back. In a client's terms: `radius` is the largest L2 distance (euclidean) or

@@ -29,7 +29,7 @@ Result<Answers> VectorSearch(Services& services, const std::string& body, const 
   LB_ASSIGN(const std::vector<engine::QueryResult> results, Search(services, request, cancellation));
   Answers answers;
   for (const engine::QueryResult& result : results) {
-    const auto hits = wire::HitBatch(result.hits, result.vectors, request.include_vectors);
+    const auto hits = wire::HitBatch(result.hits, result.vectors, request.include_vectors, result.columns.get());
     const auto explained = hits->ReplaceSchemaMetadata(ExplainedSchema(request, {&result, 1})->metadata());
     LB_ASSIGN(std::string stream, wire::IpcStream(*explained));
     answers.push_back(std::move(stream));

@@ -49,7 +49,7 @@ Status GetStream::AnswerSearch(const SearchRequest& request) {
   LB_ASSIGN(net::Message schema, encoder_->Schema());
   call().Send(std::move(schema));
   for (const engine::QueryResult& result : results) {
-    const auto batch = wire::HitBatch(result.hits, result.vectors, request.include_vectors);
+    const auto batch = wire::HitBatch(result.hits, result.vectors, request.include_vectors, result.columns.get());
     LB_ASSIGN(std::vector<net::Message> messages, encoder_->Batch(*batch));
     for (net::Message& one : messages) {
       call().Send(std::move(one));

@@ -17,7 +17,7 @@ Result<std::vector<engine::QueryResult>> Search(Services& services, const Search
 
 std::shared_ptr<arrow::Schema> ExplainedSchema(const SearchRequest& request,
                                                std::span<const engine::QueryResult> results) {
-  const auto schema = wire::HitSchema(request.include_vectors);
+  const auto schema = wire::HitSchema(request.include_vectors, results.front().columns.get());
   std::vector<const SearchExplanation*> explanations;
   for (const engine::QueryResult& result : results) {
     if (result.explanation) {

@@ -1,5 +1,6 @@
 #include "text/bit_packing.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -90,7 +91,7 @@ uint32_t BitsFor(const uint32_t* numbers, size_t n) {
 }
 
 void PackBits(const uint32_t* numbers, uint32_t bits, uint8_t* out) {
-  std::memset(out, 0, PackedBytes(bits));
+  std::fill_n(out, PackedBytes(bits), uint8_t{0});
   for (size_t i = 0; i < kPackedNumbers && bits > 0; ++i) {
     const size_t bit = i / 4 * bits;
     const auto put = [&](size_t word, uint32_t value) {

@@ -112,6 +112,29 @@ void ReadVectorFormat(JsonReader& reader, VectorFormat* format) {
   }
 }
 
+// A name or an array of names.
+void ReadColumns(JsonReader& reader, std::vector<std::string>* columns) {
+  const auto value = reader.Find("columns");
+  if (!value || value->is_null()) {
+    return;
+  }
+  simdjson::dom::array names;
+  std::string_view name;
+  if (value->get(name) == simdjson::SUCCESS) {
+    columns->emplace_back(name);
+    return;
+  }
+  if (value->get(names) != simdjson::SUCCESS) {
+    return reader.Fail("\"columns\" must be an array of names");
+  }
+  for (const simdjson::dom::element element : names) {
+    if (element.get(name) != simdjson::SUCCESS) {
+      return reader.Fail("\"columns\" must be an array of names");
+    }
+    columns->emplace_back(name);
+  }
+}
+
 void ReadFusion(JsonReader& reader, Fusion* fusion) {
   std::string name;
   reader.Text("fusion", &name);
@@ -149,6 +172,7 @@ Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std:
   ReadFusion(reader, &request.fusion);
   reader.Number("graph_alpha", &request.graph_alpha);
   reader.Bool("include_vectors", &request.include_vectors);
+  ReadColumns(reader, &request.columns);
   ReadVectorFormat(reader, &request.vector_format);
   reader.Bool("local_only", &request.local_only);
   ReadOptionalNumber(reader, "radius", &request.radius);

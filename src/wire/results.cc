@@ -54,17 +54,23 @@ void AppendNumber(std::string* out, auto number) {
 
 }  // namespace
 
-std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors) {
+std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors, const arrow::RecordBatch* columns) {
   arrow::FieldVector fields = {arrow::field("id", arrow::uint64(), false),
                                arrow::field("score", arrow::float32(), false)};
   if (include_vectors) {
     fields.push_back(arrow::field("vector", arrow::binary(), false));
   }
+  if (columns != nullptr) {
+    for (const auto& field : columns->schema()->fields()) {
+      const bool is_taken = field->name() == "id" || field->name() == "score" || field->name() == "vector";
+      fields.push_back(is_taken ? field->WithName("row." + field->name()) : field);
+    }
+  }
   return arrow::schema(std::move(fields));
 }
 
 std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const std::vector<std::string>& vectors,
-                                             bool include_vectors) {
+                                             bool include_vectors, const arrow::RecordBatch* columns) {
   std::vector<uint64_t> ids;
   std::vector<float> scores;
   ids.reserve(hits.size());
@@ -74,12 +80,16 @@ std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const
     scores.push_back(hit.score);
   }
   const auto rows = static_cast<int64_t>(hits.size());
-  arrow::ArrayVector columns = {std::make_shared<arrow::UInt64Array>(rows, BufferOf(std::move(ids))),
-                                std::make_shared<arrow::FloatArray>(rows, BufferOf(std::move(scores)))};
+  arrow::ArrayVector arrays = {std::make_shared<arrow::UInt64Array>(rows, BufferOf(std::move(ids))),
+                               std::make_shared<arrow::FloatArray>(rows, BufferOf(std::move(scores)))};
   if (include_vectors) {
-    columns.push_back(BinaryColumn(vectors));
+    arrays.push_back(BinaryColumn(vectors));
   }
-  return arrow::RecordBatch::Make(HitSchema(include_vectors), rows, std::move(columns));
+  if (columns != nullptr) {
+    const arrow::ArrayVector own = columns->columns();
+    arrays.insert(arrays.end(), own.begin(), own.end());
+  }
+  return arrow::RecordBatch::Make(HitSchema(include_vectors, columns), rows, std::move(arrays));
 }
 
 std::string HitsJson(const std::vector<Hit>& hits) {

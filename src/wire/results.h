@@ -17,12 +17,13 @@ class Schema;
 
 namespace longbow::wire {
 
-// id: uint64 not null, score: float32 not null [, vector: binary not null]
-std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors);
+// id: uint64 not null, score: float32 not null [, vector: binary not null] and the rows' own columns, if there are any:
+// those that share a name with one of the three as row.id, row.score, row.vector.
+std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors, const arrow::RecordBatch* columns = nullptr);
 // `vectors`: raw little-endian element bytes of each hit's vector, as many as hits, or empty without include_vectors.
 // Callers make batches of at most 4096 hits, which also keeps the vectors of one batch below 2 GiB.
 std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const std::vector<std::string>& vectors,
-                                             bool include_vectors);
+                                             bool include_vectors, const arrow::RecordBatch* columns = nullptr);
 // {"ids":[7,769],"scores":[1,0.24899596]}
 std::string HitsJson(const std::vector<Hit>& hits);
 // [{"ID":7,"Distance":0,"Score":0.016393442,"Metadata":null,"Vector":null}]; no distance belongs to a fused score.
