@@ -1,5 +1,6 @@
 #include "base/cpu_pacer.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -33,6 +34,11 @@ void CpuPacer::Rest(const Cancellation* cancellation) {
     std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(kLookPeriod, end - now));
   }
   worked_ns_ = ThreadCpuNs();
+}
+
+void LowerThreadPriority() {
+  constexpr int kNice = 10;
+  (void)setpriority(PRIO_PROCESS, 0, kNice);
 }
 
 }  // namespace longbow

@@ -23,4 +23,8 @@ class CpuPacer {
   int64_t worked_ns_;  // CPU time of the thread when it last rested
 };
 
+// The calling thread gets about a tenth of the share of one that was left as it is, where both want a core. Linux keeps
+// a nice value per thread; failing to raise it costs fairness only.
+void LowerThreadPriority();
+
 }  // namespace longbow

@@ -213,9 +213,7 @@ bool MayBeJoined(const SegmentView& view, const JoinRule& rule) {
   if (view.takes_rows || view.rows == 0) {
     return false;
   }
-  const Segment& segment = *view.segment;
-  const SegmentGraph::Memory graph = segment.has_graph() ? segment.graph().memory() : SegmentGraph::Memory();
-  return !rule.mapped_only || segment.memory_bytes() + graph.active + graph.sealed == 0;
+  return !rule.mapped_only || view.segment->memory_bytes_with_graphs() == 0;
 }
 
 }  // namespace

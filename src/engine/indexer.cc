@@ -1,15 +1,15 @@
 #include "engine/indexer.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 
+#include "base/cpu_pacer.h"
+
 namespace longbow::engine {
 namespace {
 
-constexpr int kIndexNice = 10;  // about a tenth of the share of a thread at 0
 constexpr std::chrono::seconds kRoomWaitMax{10};
 constexpr std::chrono::milliseconds kYieldMax{250};
 // Of a collection that is searched: how much may be scanned behind the walks, and for how long a put waits for that.
@@ -121,8 +121,7 @@ void Indexer::Stop() {
 }
 
 void Indexer::Run(size_t number) {
-  // Linux keeps a nice value per thread; failing to lower it costs fairness only.
-  (void)setpriority(PRIO_PROCESS, 0, kIndexNice);
+  LowerThreadPriority();
   const uint32_t place = numa_ == nullptr ? 0 : numa_->PlaceOfThread(number);
   if (numa_ != nullptr) {
     numa_->PinThread(place);

@@ -148,13 +148,17 @@ uint64_t MemoryBudget::CompactionRowsMax(uint64_t row_bytes, uint64_t fixed_byte
   return bounded() ? std::min(rows_max, (share - std::min(share, fixed_bytes)) / row_bytes) : rows_max;
 }
 
+std::shared_ptr<void> MemoryBudget::ReserveLocked(uint64_t* reserved, uint64_t size_bytes) {
+  *reserved += size_bytes;
+  return {this, [this, reserved, size_bytes](void*) {
+            const std::lock_guard lock(mu_);
+            *reserved -= size_bytes;
+          }};
+}
+
 std::shared_ptr<void> MemoryBudget::ReserveCompaction(uint64_t size_bytes) {
   const std::lock_guard lock(mu_);
-  compactions_bytes_ += size_bytes;
-  return {this, [this, size_bytes](void*) {
-            const std::lock_guard released(mu_);
-            compactions_bytes_ -= size_bytes;
-          }};
+  return ReserveLocked(&compactions_bytes_, size_bytes);
 }
 
 bool MemoryBudget::WouldHoldGraphs(double bytes_per_float_byte) const {
@@ -168,11 +172,7 @@ std::shared_ptr<void> MemoryBudget::ReserveGraph(uint64_t size_bytes) {
     NoteShort();
     return nullptr;
   }
-  graphs_bytes_ += size_bytes;
-  return {this, [this, size_bytes](void*) {
-            const std::lock_guard released(mu_);
-            graphs_bytes_ -= size_bytes;
-          }};
+  return ReserveLocked(&graphs_bytes_, size_bytes);
 }
 
 bool MemoryBudget::HoldsGraphBeingBuilt(uint64_t size_bytes) const {

@@ -111,6 +111,7 @@ class MemoryBudget {
   bool IsOutOfDate(uint64_t size_bytes) const;
   bool TakeLocked(uint64_t size_bytes);
   Status RefuseLocked(uint64_t size_bytes);
+  std::shared_ptr<void> ReserveLocked(uint64_t* reserved, uint64_t size_bytes);
   void NoteShort() { short_at_ns_.store(clock_.SteadyNow().time_since_epoch().count(), std::memory_order_relaxed); }
 
   const MemoryBudgetOptions options_;

@@ -128,6 +128,11 @@ class Segment {
   bool is_in_scratch() const { return is_in_scratch_; }
   // Of rows and columns, that the kernel cannot drop.
   uint64_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
+  // The same with its graphs.
+  uint64_t memory_bytes_with_graphs() const {
+    const SegmentGraph::Memory graph = graph_ == nullptr ? SegmentGraph::Memory() : graph_->memory();
+    return memory_bytes() + graph.active + graph.sealed;
+  }
   // Every row below is linked into the graph; those from here on are the tail that searches scan exactly.
   uint32_t indexed_rows() const { return graph_ == nullptr ? 0 : graph_->indexed_rows(); }
 

@@ -59,8 +59,8 @@ bool SegmentGraph::CreateActiveLocked(uint32_t published) {
   }
   auto graph = index::ActiveGraph::Create(rows_, published, options);
   if (!graph.ok() && options.place.is_scratch() && graph.status().code() == StatusCode::kUnimplemented) {
-    options.place = {
-        .node = options_.active.place.node};  // the first graph of all is always given its memory: see ReserveGraph
+    // The first graph of all is always given its memory: see ReserveGraph.
+    options.place = {.node = options_.active.place.node};
     graph = index::ActiveGraph::Create(rows_, published, options);
   }
   if (!graph.ok() && options.place.is_scratch() && graph.status().code() == StatusCode::kResourceExhausted) {

@@ -1,13 +1,13 @@
 #include "engine/snapshot_jobs.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <set>
 #include <utility>
 
+#include "base/cpu_pacer.h"
 #include "base/random.h"
 
 namespace longbow::engine {
@@ -101,10 +101,8 @@ Result<std::string> SnapshotJobs::Begin(const std::string& place, const std::str
 }
 
 void SnapshotJobs::Run(Job& job) {
-  constexpr int kNice = 10;
   pthread_setname_np(pthread_self(), "snapshot");
-  // Linux keeps a nice value per thread; failing to lower it costs fairness only.
-  (void)setpriority(PRIO_PROCESS, 0, kNice);
+  LowerThreadPriority();
   environment_.logger.Info("snapshot begun", {{"id", job.id}, {"target", job.where}});
   const Result<storage::SnapshotIndex> index = [&]() -> Result<storage::SnapshotIndex> {
     LB_ASSIGN(const auto manifest, store_.PinCheckpoint());

@@ -1,9 +1,9 @@
 // Compactions of a store: when, of what, how far, and who may end them.
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 
+#include "base/cpu_pacer.h"
 #include "base/kill_point.h"
 #include "engine/store.h"
 
@@ -16,10 +16,8 @@ constexpr std::chrono::minutes kPauseAfterCancel{10};
 }  // namespace
 
 void Store::RunCompactions() {
-  constexpr int kCompactionNice = 10;
   pthread_setname_np(pthread_self(), "compact");
-  // Linux keeps a nice value per thread; failing to lower it costs fairness only.
-  (void)setpriority(PRIO_PROCESS, 0, kCompactionNice);
+  LowerThreadPriority();
   std::unique_lock lock(maintenance_mu_);
   while (!maintenance_wake_.wait_for(lock, options_.compaction_period, [&] { return stopping_; })) {
     lock.unlock();

@@ -24,11 +24,6 @@ bool IsAllInFiles(const Segment& segment, uint32_t rows, const storage::SegmentE
   return entry.graph.any() && graph_is_named;
 }
 
-uint64_t MemoryOf(const Segment& segment) {
-  const SegmentGraph::Memory graph = segment.has_graph() ? segment.graph().memory() : SegmentGraph::Memory();
-  return segment.memory_bytes() + graph.active + graph.sealed;
-}
-
 }  // namespace
 
 bool Store::MemoryIsWanted() const {
@@ -83,7 +78,7 @@ size_t Store::MoveToFiles() {
         return candidate.number == segment.segment->number();
       });
       if (!is_busy && stored != entry->segments.end() &&
-          (segment.segment->is_in_scratch() || MemoryOf(*segment.segment) >= worth) &&
+          (segment.segment->is_in_scratch() || segment.segment->memory_bytes_with_graphs() >= worth) &&
           MoveToFiles(*collection, segment, *stored)) {
         ++moved;
       }

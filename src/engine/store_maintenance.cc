@@ -1,9 +1,9 @@
 // What a store does behind its clients: checkpoints, graphs to files, the check of files after a start.
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 
+#include "base/cpu_pacer.h"
 #include "base/kill_point.h"
 #include "engine/store.h"
 
@@ -116,10 +116,8 @@ void Store::RunMaintenance() {
   constexpr std::chrono::milliseconds kPeriod{200};
   constexpr std::chrono::seconds kRetry{30};
   constexpr std::chrono::seconds kExpirySweepPeriod{1};
-  constexpr int kMaintenanceNice = 10;
-  // A checkpoint compresses what puts brought a moment ago: beside puts it waits. Linux keeps a nice value per thread;
-  // failing to lower it costs fairness only.
-  (void)setpriority(PRIO_PROCESS, 0, kMaintenanceNice);
+  // A checkpoint compresses what puts brought a moment ago: beside puts it waits.
+  LowerThreadPriority();
   auto next_timed = environment_.clock.SteadyNow() + options_.checkpoint_interval;
   auto not_before = environment_.clock.SteadyNow();
   std::unique_lock lock(maintenance_mu_);
