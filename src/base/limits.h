@@ -11,6 +11,7 @@ inline constexpr uint32_t kSearchKMax = 100'000;
 inline constexpr uint32_t kEfMax = 1'000'000;
 inline constexpr double kRecallTargetMin = 0.5;         // and below 1
 inline constexpr size_t kQueriesPerSearchMax = 10'000;  // vectors in one batch search
+inline constexpr size_t kStreamSearchesMax = 64;        // of one stream that run or wait at a time
 inline constexpr size_t kNameSizeMaxBytes = 1'024;      // dataset, namespace, column
 inline constexpr size_t kIdSizeMaxBytes = 4'096;        // a text id
 inline constexpr size_t kColumnsMax = 4'096;

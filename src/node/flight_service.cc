@@ -10,6 +10,7 @@
 #include "node/get_stream.h"
 #include "node/grpc_services.h"
 #include "node/put_stream.h"
+#include "node/search_service.h"
 #include "node/service_call.h"
 
 namespace longbow::node {
@@ -68,10 +69,14 @@ std::shared_ptr<net::Handler> MakeGrpcHandler(Services& services, std::shared_pt
     return nullptr;
   }
   const std::string path = call->head().path;
-  std::shared_ptr<ServiceCall> handler =
-      path.starts_with(kPrefix)
-          ? MakeFlightCall(services, std::move(call), std::string_view(path).substr(kPrefix.size()))
-          : MakeStandardCall(services, std::move(call), path);
+  std::shared_ptr<ServiceCall> handler;
+  if (path.starts_with(kPrefix)) {
+    handler = MakeFlightCall(services, std::move(call), std::string_view(path).substr(kPrefix.size()));
+  } else if (path.starts_with(kSearchServicePrefix)) {
+    handler = MakeSearchCall(services, std::move(call), std::string_view(path).substr(kSearchServicePrefix.size()));
+  } else {
+    handler = MakeStandardCall(services, std::move(call), path);
+  }
   if (handler != nullptr) {
     handler->Start();
   }

@@ -8,7 +8,7 @@
 
 namespace longbow::node {
 
-// The handler of a call to FlightService, the gRPC health service or server reflection; null for other paths.
+// The handler of a call to FlightService, to our search service, to health or reflection; null for other paths.
 std::shared_ptr<net::Handler> MakeGrpcHandler(Services& services, std::shared_ptr<net::Call> call);
 
 }  // namespace longbow::node

@@ -11,6 +11,7 @@
 #include "health.pb.h"
 #include "reflection.pb.h"
 #include "reflection_v1alpha.pb.h"
+#include "search.pb.h"
 
 namespace longbow::node {
 namespace {
@@ -19,8 +20,9 @@ namespace health = grpc::health::v1;
 using google::protobuf::DescriptorPool;
 using google::protobuf::FileDescriptor;
 
-constexpr const char* kServices[] = {"arrow.flight.protocol.FlightService", "grpc.health.v1.Health",
-                                     "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"};
+constexpr const char* kServices[] = {"arrow.flight.protocol.FlightService", "longbow.v1.SearchService",
+                                     "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                                     "grpc.reflection.v1alpha.ServerReflection"};
 
 bool IsService(const std::string& name) {
   return std::find(std::begin(kServices), std::end(kServices), name) != std::end(kServices);
@@ -29,6 +31,7 @@ bool IsService(const std::string& name) {
 // Generated code registers its files when it is linked and used; naming one symbol of each makes sure of both.
 void RegisterFiles() {
   (void)arrow::flight::protocol::Ticket::descriptor();
+  (void)v1::SearchRequest::descriptor();
   (void)health::HealthCheckRequest::descriptor();
   (void)grpc::reflection::v1::ServiceResponse::descriptor();
   (void)grpc::reflection::v1alpha::ServiceResponse::descriptor();

@@ -15,16 +15,20 @@ Result<std::vector<engine::QueryResult>> Search(Services& services, const Search
   return results;
 }
 
-std::shared_ptr<arrow::Schema> ExplainedSchema(const SearchRequest& request,
-                                               std::span<const engine::QueryResult> results) {
-  const auto schema = wire::HitSchema(request.include_vectors, results.front().columns.get());
+std::vector<const SearchExplanation*> ExplanationsOf(std::span<const engine::QueryResult> results) {
   std::vector<const SearchExplanation*> explanations;
   for (const engine::QueryResult& result : results) {
     if (result.explanation) {
       explanations.push_back(&*result.explanation);
     }
   }
-  return request.explain ? wire::WithExplanations(schema, explanations) : schema;
+  return explanations;
+}
+
+std::shared_ptr<arrow::Schema> ExplainedSchema(const SearchRequest& request,
+                                               std::span<const engine::QueryResult> results) {
+  const auto schema = wire::HitSchema(request.include_vectors, results.front().columns.get());
+  return request.explain ? wire::WithExplanations(schema, ExplanationsOf(results)) : schema;
 }
 
 }  // namespace longbow::node

@@ -19,6 +19,9 @@ namespace longbow::node {
 Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request,
                                                 const Cancellation* cancellation);
 
+// Of those results that have one.
+std::vector<const SearchExplanation*> ExplanationsOf(std::span<const engine::QueryResult> results);
+
 // The schema of the answer's batches; with explain its metadata say how `results` were found.
 std::shared_ptr<arrow::Schema> ExplainedSchema(const SearchRequest& request,
                                                std::span<const engine::QueryResult> results);

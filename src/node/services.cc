@@ -4,7 +4,7 @@ namespace longbow::node {
 
 RequestMetrics::RequestMetrics(Metrics& metrics) {
   for (const char* action : {"do_get", "do_put", "do_exchange", "do_action", "list_flights", "get_flight_info",
-                             "get_schema", "list_actions", "handshake", "other"}) {
+                             "get_schema", "list_actions", "handshake", "search", "search_stream", "other"}) {
     const auto counter = [&](const char* name, const char* status) {
       return metrics.MakeCounter(name, "Flight calls by method and outcome", {{"action", action}, {"status", status}});
     };

@@ -208,4 +208,15 @@ Result<Predicate> ParseFilters(const simdjson::dom::object& request, const std::
   return Predicate();
 }
 
+Result<Predicate> ParseFilterText(std::string_view json, const std::string& what) {
+  if (json.empty()) {
+    return Predicate();
+  }
+  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse("{\"filters\":" + std::string(json) + "}", what));
+  if (document.root().size() != 1) {  // text that closes the member and goes on
+    return InvalidArgument(what + ": the filter is not one JSON value");
+  }
+  return ParseFilters(document.root(), what);
+}
+
 }  // namespace longbow::wire

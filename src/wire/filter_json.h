@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <simdjson.h>
 
@@ -15,5 +16,7 @@ namespace longbow::wire {
 //   {"logic": "AND" | "OR" | "NOT", "filters": [...]}      NOT of several: not all of them hold
 // Operator names in any case. No such member, null or {}: everything matches. Errors begin with `what`.
 Result<Predicate> ParseFilters(const simdjson::dom::object& request, const std::string& what);
+// The same, of the member's value alone; empty: everything matches.
+Result<Predicate> ParseFilterText(std::string_view json, const std::string& what);
 
 }  // namespace longbow::wire

@@ -22,7 +22,6 @@ constexpr char kSetTtl[] = "invalid SetTtl request";
 constexpr char kName[] = "invalid request";
 constexpr char kJob[] = "invalid job request";
 constexpr char kSnapshot[] = "invalid snapshot request";
-constexpr double kHybridAlpha = 0.5;  // weight of the dense part where a text query comes without one
 
 void CheckName(JsonReader& reader, std::string_view key, const std::string& name) {
   if (name.size() > limits::kNameSizeMaxBytes) {
@@ -167,7 +166,7 @@ Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std:
   request.ef = static_cast<uint32_t>(ef);
   ReadOptionalNumber(reader, "recall_target", &request.recall_target);
   reader.Text("text_query", &request.text_query);
-  request.alpha = request.text_query.empty() ? 1.0 : kHybridAlpha;
+  request.alpha = DefaultAlpha(request.text_query);
   reader.Number("alpha", &request.alpha);
   ReadFusion(reader, &request.fusion);
   reader.Number("graph_alpha", &request.graph_alpha);
@@ -242,6 +241,8 @@ Result<SearchRequest> ParseSearch(std::string_view body) {
   LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSearch));
   return ReadSearch(document.root(), kSearch);
 }
+
+double DefaultAlpha(std::string_view text_query) { return text_query.empty() ? 1.0 : 0.5; }
 
 Result<SearchByIdRequest> ParseSearchById(std::string_view body) {
   LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSearchById));

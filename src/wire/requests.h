@@ -25,6 +25,9 @@ Result<std::variant<ScanRequest, SearchRequest>> ParseTicket(std::string_view ti
 // ...". alpha without value: 1 (dense), with a text_query 0.5.
 Result<SearchRequest> ParseSearch(std::string_view body);
 
+// The share of the vectors in a search that names none: all of it, with words beside them half.
+double DefaultAlpha(std::string_view text_query);
+
 struct SearchByIdRequest {
   std::string collection;
   std::string id;  // number or string on the wire
