@@ -18,7 +18,7 @@
 namespace longbow::storage {
 namespace {
 
-constexpr int64_t kVectorPageBytes = 4 << 20;
+constexpr int64_t kVectorPageBytes = 1 << 20;
 // The Arrow schema as it was given. Parquet's own copy, ARROW:schema, is what other programs read; it is not enough,
 // because Parquet for Arrow does not bring back every type that it takes.
 constexpr const char* kSchemaKey = "longbow:schema";
@@ -39,9 +39,9 @@ bool HasEmptyList(const arrow::DataType& type) {
   return std::any_of(fields.begin(), fields.end(), [](const auto& field) { return HasEmptyList(*field->type()); });
 }
 
-// A whole group is in memory while it is written, three times over.
+// The levels of a whole group are in memory while it is written, twice its vectors, beside a page four times over.
 int64_t RowsOfGroup(const arrow::Schema& schema) {
-  constexpr int64_t kGroupVectorBytes = 4 << 20;
+  constexpr int64_t kGroupVectorBytes = 2 << 20;
   int64_t row_bytes = 1;
   for (const auto& field : schema.fields()) {
     if (IsVector(*field->type())) {

@@ -62,7 +62,9 @@ def test_sigkill_loop(make_server, record_property):
             thread.join()
         for writer in writers:
             if writer.failure:
-                raise AssertionError(f"kill {number}, seed {seed}, {writer.oracle.name}") from writer.failure
+                raise AssertionError(
+                    f"kill {number}, seed {seed}, {writer.oracle.name}: {writer.failure!r}"
+                ) from writer.failure
         server.options = random_options(rng)
         while rng.random() < 0.3:
             # Killed again while it recovers.
