@@ -13,6 +13,7 @@
 #include "cli/doctor.h"
 #include "cli/estimate_command.h"
 #include "cli/fsck.h"
+#include "cli/keys_command.h"
 #include "cli/snapshot_commands.h"
 #include "cli/transfer_commands.h"
 #include "kernels/dispatch.h"
@@ -23,8 +24,8 @@ namespace {
 constexpr int kExitOk = 0;
 constexpr int kExitUsage = 2;  // nothing was started or created
 
-constexpr std::string_view kCommands[] = {"serve",  "config", "fsck",  "doctor",   "snapshot", "snapshots", "restore",
-                                          "export", "import", "bench", "estimate", "version",  "help"};
+constexpr std::string_view kCommands[] = {"serve",  "config", "fsck", "doctor", "snapshot", "snapshots", "restore",
+                                          "export", "import", "keys", "bench",  "estimate", "version",   "help"};
 constexpr char kHelp[] = R"(longbow: Arrow-native vector database
 
   longbow serve [options]    run a node until SIGTERM or SIGINT; prints one line when it is ready
@@ -36,6 +37,7 @@ constexpr char kHelp[] = R"(longbow: Arrow-native vector database
   longbow restore ...        make a data folder of a snapshot; --help tells more
   longbow export ...         one dataset as a Parquet or Arrow file; --help tells more
   longbow import ...         a dataset from such a file; --help tells more
+  longbow keys ...           make, list, revoke and rotate keys, and limit namespaces; --help tells more
   longbow bench index ...    recall, speed and memory of an index on .npy files; --help tells more
   longbow estimate ...       bytes and minutes that an index would take on this machine; --help tells more
   longbow version            print the version
@@ -78,16 +80,16 @@ bool AsksForHelp(std::span<const std::string> arguments) {
 
 int UnknownCommand(const std::string& command) {
   const std::string near = Nearest(command, kCommands);
-  return Fail(
-      "unknown command '" + command + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") +
-      " (serve, config, fsck, doctor, snapshot, snapshots, restore, export, import, bench, estimate, version or help)");
+  return Fail("unknown command '" + command + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?") +
+              " (serve, config, fsck, doctor, snapshot, snapshots, restore, export, import, keys, bench, estimate, "
+              "version or help)");
 }
 
 int Run(std::span<const std::string> arguments) {
   if (arguments.empty()) {
     return Fail(
-        "which command? serve, config, fsck, doctor, snapshot, snapshots, restore, export, import, bench, estimate, "
-        "version or help");
+        "which command? serve, config, fsck, doctor, snapshot, snapshots, restore, export, import, keys, bench, "
+        "estimate, version or help");
   }
   const std::string& command = arguments.front();
   arguments = arguments.subspan(1);
@@ -118,6 +120,9 @@ int Run(std::span<const std::string> arguments) {
   }
   if (command == "import") {
     return cli::RunImport(arguments);
+  }
+  if (command == "keys") {
+    return cli::RunKeys(arguments);
   }
   if (command == "bench") {
     return cli::RunBench(arguments);

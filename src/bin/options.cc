@@ -31,7 +31,7 @@ constexpr std::array kTable = {
     Option{.name = "allow_remote",
            .type = kBool,
            .default_text = "false",
-           .help = "Let a port be reached from other machines without TLS client authentication."},
+           .help = "Let a port be reached from other machines without TLS and client certificates or keys."},
     Option{.name = "node_id", .default_text = "", .help = "Name of this node; empty = the host's name."},
     Option{.name = "data_path", .default_text = "./data", .help = "Data folder; created if it is not there."},
     Option{.name = "log_level",
@@ -49,6 +49,11 @@ constexpr std::array kTable = {
     Option{.name = "tls_client_ca",
            .default_text = "",
            .help = "PEM file of the authority whose certificates clients must show."},
+    Option{.name = "access_file",
+           .default_text = "",
+           .help =
+               "File of keys and of limits of namespaces, which `longbow keys` writes: every call needs a key then. "
+               "Empty = no key is asked for."},
     Option{.name = "grpc_max_recv_msg_size",
            .type = kSize,
            .default_text = "536870912",
@@ -290,15 +295,15 @@ Result<std::string> Address(const Config& config, std::string_view name, bool ma
     return Wrong(config, name,
                  address->text +
                      " can be reached from other machines, and nothing would ask who calls: give tls_client_ca "
-                     "(with tls_cert and tls_key), or say allow_remote=true");
+                     "or access_file (with tls_cert and tls_key), or say allow_remote=true");
   }
   return address->text;
 }
 
-Result<node::PemFile> ReadPem(const Config& config, std::string_view name, std::string_view marker, FileSystem& fs) {
+Result<node::TextFile> ReadPem(const Config& config, std::string_view name, std::string_view marker, FileSystem& fs) {
   const std::string& path = config.String(name);
   if (path.empty()) {
-    return node::PemFile{};
+    return node::TextFile{};
   }
   Result<std::string> text = ReadWholeFile(fs, path);
   if (!text.ok()) {
@@ -307,7 +312,7 @@ Result<node::PemFile> ReadPem(const Config& config, std::string_view name, std::
   if (text->find(marker) == std::string::npos) {
     return Wrong(config, name, path + " has no line '" + std::string(marker) + "'");
   }
-  return node::PemFile{path, *std::move(text)};
+  return node::TextFile{path, *std::move(text)};
 }
 
 Status FillTls(const Config& config, FileSystem& fs, node::ServeOptions& options) {
@@ -324,6 +329,24 @@ Status FillTls(const Config& config, FileSystem& fs, node::ServeOptions& options
   LB_ASSIGN(options.tls_cert, ReadPem(config, "tls_cert", "-----BEGIN CERTIFICATE-----", fs));
   LB_ASSIGN(options.tls_key, ReadPem(config, "tls_key", "PRIVATE KEY-----", fs));
   LB_ASSIGN(options.tls_client_ca, ReadPem(config, "tls_client_ca", "-----BEGIN CERTIFICATE-----", fs));
+  return {};
+}
+
+Status FillAccess(const Config& config, FileSystem& fs, node::ServeOptions& options) {
+  const std::string& path = config.String("access_file");
+  if (path.empty()) {
+    return {};
+  }
+  Result<std::string> text = ReadWholeFile(fs, path);
+  if (!text.ok()) {
+    return Wrong(config, "access_file", "cannot be read: " + std::string(text.status().message()));
+  }
+  Result<access::AccessFile> access = access::ParseAccessFile(*text, path);
+  if (!access.ok()) {
+    return Wrong(config, "access_file", access.status().message());
+  }
+  options.access_file = {path, *std::move(text)};
+  options.access = *std::move(access);
   return {};
 }
 
@@ -412,11 +435,14 @@ Result<Config> LoadConfig(std::span<const std::string> arguments, const Environm
 Result<node::ServeOptions> ToServeOptions(const Config& config, FileSystem& fs) {
   node::ServeOptions options;
   const bool allow_remote = config.Bool("allow_remote");
-  const bool clients_are_asked = !config.String("tls_client_ca").empty();
+  // A key that travels in the clear is no secret: only behind TLS does it open a port.
+  const bool clients_are_asked = !config.String("tls_client_ca").empty() ||
+                                 (!config.String("access_file").empty() && !config.String("tls_cert").empty());
   LB_ASSIGN(options.listen_addr, Address(config, "listen_addr", allow_remote || clients_are_asked));
   LB_ASSIGN(options.meta_addr, Address(config, "meta_addr", allow_remote || clients_are_asked));
   LB_ASSIGN(options.metrics_addr, Address(config, "metrics_addr", allow_remote));  // plain HTTP: never asks
   LB_TRY(FillTls(config, fs, options));
+  LB_TRY(FillAccess(config, fs, options));
   FillTransport(config, options);
   LB_TRY(FillEngine(config, options));
   FillSnapshots(config, options);

@@ -78,6 +78,21 @@ void WarnOfUnsyncedWrites(Logger& logger, const node::ServeOptions& options) {
   }
 }
 
+// Keys and data can be read by whoever sits between.
+void WarnOfAccess(Logger& logger, const node::ServeOptions& options) {
+  if (options.access_file.path.empty()) {
+    return;
+  }
+  if (options.access.keys.empty()) {
+    logger.Warn("access_file holds no key: no call can succeed until `longbow keys create` has made one",
+                {{"access_file", options.access_file.path}});
+  }
+  const bool loopback = options.listen_addr.starts_with("127.") && options.meta_addr.starts_with("127.");
+  if (!loopback && options.tls_cert.path.empty()) {
+    logger.Warn("keys travel in the clear: give tls_cert and tls_key");
+  }
+}
+
 struct Numa {
   std::string text;                    // for the log
   std::unique_ptr<NumaPlacer> placer;  // null: nothing is placed
@@ -144,6 +159,7 @@ int Serve(const Config& config, node::ServeOptions options) {
   }
   WarnOfUnsyncedWrites(logger, options);
   WarnOfMemory(logger, options);
+  WarnOfAccess(logger, options);
   Metrics metrics;
   Result<std::unique_ptr<node::Node>> started =
       node::Node::Start(options, {.fs = RealFileSystem(), .clock = RealClock(), .logger = logger, .metrics = metrics});

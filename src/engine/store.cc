@@ -7,6 +7,7 @@
 
 #include "base/kill_point.h"
 #include "base/limits.h"
+#include "engine/dataset_name.h"
 #include "engine/entry.h"
 #include "model/expiry.h"
 
@@ -16,25 +17,8 @@ namespace {
 using storage::LogRecord;
 using storage::RecordKind;
 
-constexpr char kDefaultNamespace[] = "default";
 constexpr Term kStandaloneTerm{1};
 constexpr size_t kStagedBytes = 1u << 20;  // rows of bulk loads; below, handing them over costs more than it saves
-
-// `default/x` and `x` are one collection.
-std::string Canonical(const std::string& name) {
-  static const std::string kPrefix = std::string(kDefaultNamespace) + "/";
-  size_t begin = 0;
-  while (name.compare(begin, kPrefix.size(), kPrefix) == 0) {
-    begin += kPrefix.size();
-  }
-  return name.substr(begin);
-}
-
-// The part before the first slash; names without one, or starting with it, are in the default namespace.
-std::string NamespaceOf(const std::string& collection) {
-  const size_t slash = collection.find('/');
-  return slash == std::string::npos || slash == 0 ? kDefaultNamespace : collection.substr(0, slash);
-}
 
 Status CheckName(std::string_view what, const std::string& name) {
   if (name.empty()) {
@@ -200,7 +184,7 @@ Status Store::ProposeAndWait(LogRecord record, Proposed proposed, std::unique_lo
 
 Result<std::shared_ptr<Collection>> Store::Find(const std::string& name) const {
   std::shared_lock lock(catalog_mu_);
-  const auto found = collections_.find(Canonical(name));
+  const auto found = collections_.find(CanonicalName(name));
   if (found == collections_.end()) {
     return UnknownDataset(name);
   }
@@ -266,7 +250,7 @@ uint64_t Store::TailRowsMax(const Collection& collection) const {
 }
 
 void Store::Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation, Done done) {
-  if (Status status = TryPut(Canonical(collection), batch, cancellation, done); !status.ok()) {
+  if (Status status = TryPut(CanonicalName(collection), batch, cancellation, done); !status.ok()) {
     done(std::move(status));
   }
 }

@@ -86,6 +86,10 @@ typedef struct {
 /* Null on failure: `error_kind` and `error` (cut to `error_size`, zero-terminated) say why. */
 door* door_start(const door_options*, const door_callbacks*, void* context, int* error_kind, char* error,
                  size_t error_size);
+/* Certificates of the connections to come, on a port that was started with some; those that stand keep theirs. 0 on
+ * failure, as for door_start: the old ones stay. */
+int door_replace_identity(const door*, door_slice cert, door_slice key, door_slice client_ca, char* error,
+                          size_t error_size);
 uint16_t door_port(const door*);
 size_t door_connections(const door*);
 /* No new connections and calls; calls in flight may end within `grace_ms`, the rest is cut. No callback after it. Once.

@@ -46,6 +46,14 @@ class DoorServer final : public Server {
   }
 
   Status Listen(const ServerOptions& options);
+  Status ReplaceCertificates(const std::string& cert_pem, const std::string& key_pem,
+                             const std::string& client_ca_pem) override {
+    char error[512] = "";
+    return door_replace_identity(door_, AsSlice(cert_pem), AsSlice(key_pem), AsSlice(client_ca_pem), error,
+                                 sizeof error) != 0
+               ? Status()
+               : InvalidArgument(std::string("TLS: ") + error);
+  }
 
   uint16_t port() const override { return door_port(door_); }
   size_t connections() const override { return door_connections(door_); }

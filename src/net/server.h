@@ -43,6 +43,10 @@ class Server {
   static Result<std::unique_ptr<Server>> Start(ServerOptions options, HandlerFactory factory);
   virtual ~Server() = default;  // Stop
 
+  // PEM texts as in ServerOptions, for the connections to come; those that stand keep what they began with.
+  // INVALID_ARGUMENT: they do not fit together, or the port was started without TLS; the old ones stay.
+  virtual Status ReplaceCertificates(const std::string& cert_pem, const std::string& key_pem,
+                                     const std::string& client_ca_pem) = 0;
   virtual uint16_t port() const = 0;
   virtual size_t connections() const = 0;
   // Not on a thread of the server, so not inside a callback. No new connections and calls (GOAWAY); calls in flight may

@@ -19,6 +19,7 @@ namespace longbow::node {
 namespace {
 
 namespace pb = arrow::flight::protocol;
+using access::Right;
 
 // Results of an action: one Result message each.
 using Answers = std::vector<std::string>;
@@ -62,9 +63,10 @@ Result<Answers> CheckReadiness(Services& services, const std::string& body, cons
                               : nlohmann::json{{"reason", ready.message()}, {"status", "BUSY"}}.dump()};
   }
   const auto found = services.store.Find(request.dataset);
-  if (!found.ok()) {
+  if (found.status().code() == StatusCode::kNotFound) {
     return Answers{R"({"reason":"dataset not found","status":"NOT_FOUND"})"};
   }
+  LB_TRY(found.status());
   const std::shared_ptr<const engine::View> view = (*found)->shard.Pin();
   const uint64_t tail = view->TailRows();
   const uint64_t in_flight = (*found)->entries_in_flight.load();
@@ -131,11 +133,12 @@ Result<Answers> TotalNamespaceCount(Services& services, const std::string&, cons
 
 Result<Answers> NamespaceDatasetCount(Services& services, const std::string& body, const Cancellation*) {
   LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
+  LB_ASSIGN(const size_t count, services.store.CountCollections(request.name));
   const std::vector<std::string> names = services.store.Namespaces();
   if (!std::binary_search(names.begin(), names.end(), request.name)) {
     return NotFound("namespace not found: " + request.name);
   }
-  return Answers{nlohmann::json{{"count", services.store.CountCollections(request.name)}}.dump()};
+  return Answers{nlohmann::json{{"count", count}}.dump()};
 }
 
 Result<Answers> ClusterStatus(Services&, const std::string&, const Cancellation*) {
@@ -147,44 +150,94 @@ Result<Answers> ForceSnapshot(Services& services, const std::string&, const Canc
   return Answers{R"({"status": "snapshot written"})"};
 }
 
+Result<Answers> ListVerbs(Services&, const std::string&, const Cancellation*) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [kind, verb] : AllVerbs()) {
+    list.push_back({{"kind", kind},
+                    {"name", verb.name},
+                    {"right", access::RightName(verb.right)},
+                    {"scope", ScopeName(verb.scope)}});
+  }
+  return JsonAnswer({{"verbs", std::move(list)}});
+}
+
 struct Action {
-  const char* type;
+  Verb verb;  // its name is the type of the action
   const char* description;
   Run run;
   bool writes;  // waits for the disk: belongs to the write pool
 };
 
 constexpr Action kActions[] = {
-    {"VectorSearch", "Nearest rows to one or more vectors; one Arrow IPC stream per vector", VectorSearch, false},
-    {"VectorSearchByID", "Nearest rows to a stored row, as JSON", VectorSearchById, false},
-    {"HybridSearch", "Rows by a vector and by words, fused, as JSON", HybridSearch, false},
-    {"check_readiness", "State of the node or of one dataset", CheckReadiness, false},
-    {"delete", "Deletes rows by id", Delete, true},
-    {"Delete", "Same as delete", Delete, true},
-    {"SetTtl", "How long rows put from now on live, and by which column rows expire", SetTtl, true},
-    {"delete-dataset", "Deletes a dataset", DeleteDataset, true},
-    {"CreateNamespace", "Creates a namespace", CreateNamespace, true},
-    {"DeleteNamespace", "Deletes an empty namespace ({\"name\"}) or a dataset ({\"dataset\"})", DeleteNamespace, true},
-    {"ListNamespaces", "Names of all namespaces", ListNamespaces, false},
-    {"GetTotalNamespaceCount", "Number of namespaces", TotalNamespaceCount, false},
-    {"GetNamespaceDatasetCount", "Number of datasets in a namespace", NamespaceDatasetCount, false},
-    {"cluster-status", "Members of the cluster; UNAVAILABLE on a single node", ClusterStatus, false},
-    {"ForceSnapshot", "Writes a checkpoint now", ForceSnapshot, true},
-    {"CreateSnapshot", "Begins a snapshot to where this node keeps them", CreateSnapshot, true},
-    {"SnapshotStatus", "How far a snapshot is", SnapshotStatus, false},
-    {"CancelSnapshot", "Ends a snapshot that is being taken", CancelSnapshot, false},
-    {"ListSnapshots", "Snapshots that are complete", ListSnapshots, true},
-    {"ListJobs", "Compactions and snapshots: how far each is", ListJobs, false},
-    {"CancelJob", "Ends one of them", CancelJob, false},
-    {"DeleteSnapshot", "Removes a snapshot and what only it needs", DeleteSnapshot, true},
+    {{"VectorSearch", Right::kRead, Scope::kDataset},
+     "Nearest rows to one or more vectors; one Arrow IPC stream per vector",
+     VectorSearch,
+     false},
+    {{"VectorSearchByID", Right::kRead, Scope::kDataset},
+     "Nearest rows to a stored row, as JSON",
+     VectorSearchById,
+     false},
+    {{"HybridSearch", Right::kRead, Scope::kDataset},
+     "Rows by a vector and by words, fused, as JSON",
+     HybridSearch,
+     false},
+    {{"check_readiness", Right::kRead, Scope::kDataset}, "State of the node or of one dataset", CheckReadiness, false},
+    {{"delete", Right::kWrite, Scope::kDataset}, "Deletes rows by id", Delete, true},
+    {{"Delete", Right::kWrite, Scope::kDataset}, "Same as delete", Delete, true},
+    {{"SetTtl", Right::kWrite, Scope::kDataset},
+     "How long rows put from now on live, and by which column rows expire",
+     SetTtl,
+     true},
+    {{"delete-dataset", Right::kWrite, Scope::kDataset}, "Deletes a dataset", DeleteDataset, true},
+    {{"CreateNamespace", Right::kWrite, Scope::kNamespace}, "Creates a namespace", CreateNamespace, true},
+    {{"DeleteNamespace", Right::kWrite, Scope::kNamespace},
+     "Deletes an empty namespace ({\"name\"}) or a dataset ({\"dataset\"})",
+     DeleteNamespace,
+     true},
+    {{"ListNamespaces", Right::kRead, Scope::kVisible}, "Names of all namespaces", ListNamespaces, false},
+    {{"GetTotalNamespaceCount", Right::kRead, Scope::kVisible}, "Number of namespaces", TotalNamespaceCount, false},
+    {{"GetNamespaceDatasetCount", Right::kRead, Scope::kNamespace},
+     "Number of datasets in a namespace",
+     NamespaceDatasetCount,
+     false},
+    {{"cluster-status", Right::kRead, Scope::kNode},
+     "Members of the cluster; UNAVAILABLE on a single node",
+     ClusterStatus,
+     false},
+    {{"ForceSnapshot", Right::kAdmin, Scope::kNode}, "Writes a checkpoint now", ForceSnapshot, true},
+    {{"CreateSnapshot", Right::kAdmin, Scope::kNode},
+     "Begins a snapshot to where this node keeps them",
+     CreateSnapshot,
+     true},
+    {{"SnapshotStatus", Right::kAdmin, Scope::kNode}, "How far a snapshot is", SnapshotStatus, false},
+    {{"CancelSnapshot", Right::kAdmin, Scope::kNode}, "Ends a snapshot that is being taken", CancelSnapshot, false},
+    {{"ListSnapshots", Right::kAdmin, Scope::kNode}, "Snapshots that are complete", ListSnapshots, true},
+    {{"ListJobs", Right::kRead, Scope::kNode}, "Compactions and snapshots: how far each is", ListJobs, false},
+    {{"CancelJob", Right::kAdmin, Scope::kNode}, "Ends one of them", CancelJob, false},
+    {{"DeleteSnapshot", Right::kAdmin, Scope::kNode},
+     "Removes a snapshot and what only it needs",
+     DeleteSnapshot,
+     true},
+    {{"ListVerbs", Right::kRead, Scope::kAnyKey},
+     "Everything this node can be asked for, and what it takes",
+     ListVerbs,
+     false},
 };
 
 }  // namespace
 
+std::vector<Verb> ActionVerbs() {
+  std::vector<Verb> verbs;
+  for (const Action& action : kActions) {
+    verbs.push_back(action.verb);
+  }
+  return verbs;
+}
+
 Status ListActions(Services&, net::Call& call, const std::string&, const Cancellation*) {
   for (const Action& action : kActions) {
     pb::ActionType type;
-    type.set_type(action.type);
+    type.set_type(std::string(action.verb.name));
     type.set_description(action.description);
     call.Send({Slice::Own(type.SerializeAsString())});
   }
@@ -198,9 +251,12 @@ void ActionCall::OnMessage(net::Message message) {
     return End(InvalidArgument("malformed Action message"));
   }
   const auto* action = std::find_if(std::begin(kActions), std::end(kActions),
-                                    [&](const Action& known) { return request->type() == known.type; });
+                                    [&](const Action& known) { return request->type() == known.verb.name; });
   if (action == std::end(kActions)) {
     return End(Unimplemented("unknown action type " + request->type()));
+  }
+  if (Status may = MayCall(action->verb, services().store.grant()); !may.ok()) {
+    return End(may);
   }
   RunOn(action->writes ? services().write_pool : services().search_pool, [this, request, action] {
     const Result<Answers> answers = action->run(services(), request->body(), cancellation());

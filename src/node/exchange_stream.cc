@@ -12,18 +12,24 @@ namespace {
 Status CheckSearchable(Services& services, const std::string& dataset) {
   const auto found = services.store.Find(dataset);
   if (!found.ok()) {
-    return NotFound("dataset not found: " + dataset);
+    return found.status().code() == StatusCode::kNotFound ? NotFound("dataset not found: " + dataset) : found.status();
   }
   return (*found)->shard.Pin()->schema->vector_column >= 0 ? Status() : FailedPrecondition("dataset has no index");
 }
 
+// The two things that a DoExchange may be.
+constexpr Verb kSearch{"DoExchange/VectorSearch", access::Right::kRead, Scope::kDataset};
+constexpr Verb kIngest{"DoExchange/ingest", access::Right::kWrite, Scope::kDataset};
+
 }  // namespace
 
-ExchangeStream::ExchangeStream(std::shared_ptr<net::Call> call, Services& services)
-    : ServiceCall(std::move(call), services, "do_exchange"),
-      queries_(services.receive_cache),
+std::vector<Verb> ExchangeVerbs() { return {kSearch, kIngest}; }
+
+ExchangeStream::ExchangeStream(std::shared_ptr<net::Call> call, const Services& given)
+    : ServiceCall(std::move(call), given, "do_exchange"),
+      queries_(services().receive_cache),
       ingest_(
-          services, [this](const IngestStream::Ack& ack) { OnAck(ack); }, [this] { OnSettled(); }) {}
+          services(), [this](const IngestStream::Ack& ack) { OnAck(ack); }, [this] { OnSettled(); }) {}
 
 void ExchangeStream::OnMessage(net::Message message) {
   // Which pool is right is known only after the first message; later ones go where their kind of work belongs.
@@ -60,7 +66,7 @@ Status ExchangeStream::ChooseMode(const wire::FlightData& first) {
   const wire::Descriptor& descriptor = *first.descriptor;
   if (descriptor.command == "VectorSearch") {
     mode_ = Mode::kSearch;
-    return {};
+    return MayCall(kSearch, services().store.grant());
   }
   if (!descriptor.path.empty() && descriptor.path.front() == "ingest") {
     if (descriptor.path.size() < 2 || descriptor.path[1].empty()) {
@@ -68,7 +74,8 @@ Status ExchangeStream::ChooseMode(const wire::FlightData& first) {
     }
     mode_ = Mode::kIngest;
     ingest_.SetDataset(descriptor.path[1]);
-    return {};
+    LB_TRY(MayCall(kIngest, services().store.grant()));
+    return services().store.MayUse(descriptor.path[1], access::Right::kWrite);
   }
   return Unimplemented(
       "DoExchange offers cmd 'VectorSearch' and path ['ingest', <dataset>]; the replication commands (sync, root, "

@@ -7,16 +7,19 @@
 #include "node/put_stream.h"
 #include "node/searching.h"
 #include "node/service_call.h"
+#include "node/verbs.h"
 #include "wire/flight_data.h"
 
 namespace longbow::node {
+
+std::vector<Verb> ExchangeVerbs();
 
 // cmd `VectorSearch`: batches with `dataset`, `k`, `ef`, `query_vector`; each row is one query and gets one batch of
 // hits. path ["ingest", dataset]: each batch is answered by {"batch_id":n,"rows":n,"status":"acked"} once durable and
 // visible.
 class ExchangeStream final : public ServiceCall {
  public:
-  ExchangeStream(std::shared_ptr<net::Call> call, Services& services);
+  ExchangeStream(std::shared_ptr<net::Call> call, const Services& given);
 
   void OnMessage(net::Message message) override;
   void OnEnd() override;

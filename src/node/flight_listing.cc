@@ -47,7 +47,7 @@ Result<std::shared_ptr<engine::Collection>> Described(Services& services, const 
     return InvalidArgument("Empty path");
   }
   Result<std::shared_ptr<engine::Collection>> found = services.store.Find(descriptor.path(0));
-  return found.ok() ? found : NotFound("dataset not found: " + descriptor.path(0));
+  return found.status().code() == StatusCode::kNotFound ? NotFound("dataset not found: " + descriptor.path(0)) : found;
 }
 
 }  // namespace
@@ -66,7 +66,11 @@ Status ListFlights(Services& services, net::Call& call, const std::string& reque
     }
   }
   for (const std::string& name : services.store.Namespaces()) {
-    if (name != "default" && services.store.CountCollections(name) == 0 && criteria.Matches(name, 0)) {
+    if (name == "default" || !criteria.Matches(name, 0)) {
+      continue;
+    }
+    LB_ASSIGN(const size_t inside, services.store.CountCollections(name));
+    if (inside == 0) {
       Send(call, InfoOfNamespace(name));
     }
   }

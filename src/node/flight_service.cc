@@ -1,85 +1,117 @@
 #include "node/flight_service.h"
 
-#include <map>
-#include <string_view>
+#include <span>
+#include <string>
+#include <utility>
 
-#include "flight.pb.h"
 #include "node/actions.h"
 #include "node/exchange_stream.h"
 #include "node/flight_listing.h"
 #include "node/get_stream.h"
 #include "node/grpc_services.h"
 #include "node/put_stream.h"
+#include "node/rpc.h"
 #include "node/search_service.h"
 #include "node/service_call.h"
+#include "wire/outcome.h"
 
 namespace longbow::node {
 namespace {
 
-constexpr std::string_view kPrefix = "/arrow.flight.protocol.FlightService/";
+using access::Right;
 
-// Accepts whatever is sent and answers nothing: there is nothing to negotiate, and the contract's clients expect
-// success.
+// Accepts whatever is sent and answers no message. Who logs in with a key as the password gets it back as a token, as
+// Flight's clients expect; who sends nothing has nothing to negotiate.
 class HandshakeCall final : public ServiceCall {
  public:
-  using ServiceCall::ServiceCall;
+  HandshakeCall(std::shared_ptr<net::Call> call, const Services& services)
+      : ServiceCall(std::move(call), services, "handshake") {}
   void OnMessage(net::Message) override { call().Read(); }
-  void OnEnd() override { End({}); }
+  void OnEnd() override {
+    if (services().caller.key != nullptr) {
+      call().AddHeader("authorization", "Bearer " + access::KeyOfHeader(call().head().Get("authorization")));
+    }
+    End({});
+  }
 };
 
-std::shared_ptr<ServiceCall> MakeFlightCall(Services& services, std::shared_ptr<net::Call> call,
-                                            std::string_view method) {
-  const auto unary = [&](const char* action, ThreadPool& pool, UnaryCall::Work work) {
-    return std::make_shared<UnaryCall>(std::move(call), services, action, pool, std::move(work));
-  };
-  if (method == "DoGet") {
-    return std::make_shared<GetStream>(std::move(call), services);
+template <UnaryCall::Answer kAnswer>
+std::shared_ptr<ServiceCall> MakeListing(std::shared_ptr<net::Call> call, const Services& services) {
+  const std::string path = call->head().path;
+  const char* action = path.ends_with("/ListActions")     ? "list_actions"
+                       : path.ends_with("/ListFlights")   ? "list_flights"
+                       : path.ends_with("/GetFlightInfo") ? "get_flight_info"
+                                                          : "get_schema";
+  return std::make_shared<UnaryCall>(std::move(call), services, action, services.search_pool, kAnswer);
+}
+
+// PollFlightInfo is not served: answers come at once here, so there is nothing to poll.
+constexpr Rpc kFlight[] = {
+    {{"/arrow.flight.protocol.FlightService/DoGet", Right::kRead, Scope::kDataset}, MakeCall<GetStream>},
+    {{"/arrow.flight.protocol.FlightService/DoPut", Right::kWrite, Scope::kDataset}, MakeCall<PutStream>},
+    // The actions and the two kinds of exchange are verbs of their own.
+    {{"/arrow.flight.protocol.FlightService/DoAction", Right::kRead, Scope::kAnyKey}, MakeCall<ActionCall>},
+    {{"/arrow.flight.protocol.FlightService/DoExchange", Right::kRead, Scope::kAnyKey}, MakeCall<ExchangeStream>},
+    {{"/arrow.flight.protocol.FlightService/ListActions", Right::kRead, Scope::kAnyKey}, MakeListing<ListActions>},
+    {{"/arrow.flight.protocol.FlightService/ListFlights", Right::kRead, Scope::kVisible}, MakeListing<ListFlights>},
+    {{"/arrow.flight.protocol.FlightService/GetFlightInfo", Right::kRead, Scope::kDataset}, MakeListing<GetFlightInfo>},
+    {{"/arrow.flight.protocol.FlightService/GetSchema", Right::kRead, Scope::kDataset}, MakeListing<GetSchema>},
+    {{"/arrow.flight.protocol.FlightService/Handshake", Right::kRead, Scope::kAnyKey}, MakeCall<HandshakeCall>},
+};
+
+const Rpc* FindRpc(const std::string& path) {
+  for (const std::span<const Rpc> table : {std::span<const Rpc>(kFlight), SearchRpcs(), StandardRpcs()}) {
+    for (const Rpc& rpc : table) {
+      if (rpc.verb.name == path) {
+        return &rpc;
+      }
+    }
   }
-  if (method == "DoPut") {
-    return std::make_shared<PutStream>(std::move(call), services);
+  return nullptr;
+}
+
+// Who calls, if he may call this. Where there is no such method a stranger is not told.
+Result<access::Caller> Admit(const SharedServices& services, const Rpc* rpc, const net::Head& head) {
+  if (rpc != nullptr && rpc->verb.scope == Scope::kPublic) {
+    return access::Caller{.grant = {"", Right::kNone, ""}, .key = nullptr};
   }
-  if (method == "DoExchange") {
-    return std::make_shared<ExchangeStream>(std::move(call), services);
+  LB_ASSIGN(access::Caller caller, services.keys.Authenticate(head.Get("authorization")));
+  if (rpc != nullptr) {
+    LB_TRY(MayCall(rpc->verb, caller.grant));
   }
-  if (method == "DoAction") {
-    return std::make_shared<ActionCall>(std::move(call), services);
-  }
-  if (method == "ListActions") {
-    return unary("list_actions", services.search_pool, ListActions);
-  }
-  if (method == "ListFlights") {
-    return unary("list_flights", services.search_pool, ListFlights);
-  }
-  if (method == "GetFlightInfo") {
-    return unary("get_flight_info", services.search_pool, GetFlightInfo);
-  }
-  if (method == "GetSchema") {
-    return unary("get_schema", services.search_pool, GetSchema);
-  }
-  if (method == "Handshake") {
-    return std::make_shared<HandshakeCall>(std::move(call), services, "handshake");
-  }
-  return nullptr;  // PollFlightInfo too: answers come at once here, so there is nothing to poll
+  return caller;
 }
 
 }  // namespace
 
-std::shared_ptr<net::Handler> MakeGrpcHandler(Services& services, std::shared_ptr<net::Call> call) {
+std::vector<Verb> RpcVerbs() {
+  std::vector<Verb> verbs;
+  for (const std::span<const Rpc> table : {std::span<const Rpc>(kFlight), SearchRpcs(), StandardRpcs()}) {
+    for (const Rpc& rpc : table) {
+      verbs.push_back(rpc.verb);
+    }
+  }
+  return verbs;
+}
+
+std::shared_ptr<net::Handler> MakeGrpcHandler(SharedServices& services, std::shared_ptr<net::Call> call) {
   if (!call->head().grpc) {
     return nullptr;
   }
-  const std::string path = call->head().path;
-  std::shared_ptr<ServiceCall> handler;
-  if (path.starts_with(kPrefix)) {
-    handler = MakeFlightCall(services, std::move(call), std::string_view(path).substr(kPrefix.size()));
-  } else if (path.starts_with(kSearchServicePrefix)) {
-    handler = MakeSearchCall(services, std::move(call), std::string_view(path).substr(kSearchServicePrefix.size()));
-  } else {
-    handler = MakeStandardCall(services, std::move(call), path);
+  const Rpc* rpc = FindRpc(call->head().path);
+  Result<access::Caller> caller = Admit(services, rpc, call->head());
+  if (!caller.ok()) {
+    (caller.status().code() == StatusCode::kUnauthenticated ? services.metrics.unauthenticated
+                                                            : services.metrics.permission_denied)
+        .Add();
+    call->Finish(wire::ToOutcome(caller.status()));
+    return nullptr;
   }
-  if (handler != nullptr) {
-    handler->Start();
+  if (rpc == nullptr) {
+    return nullptr;
   }
+  std::shared_ptr<ServiceCall> handler = rpc->make(std::move(call), Services(services, *std::move(caller)));
+  handler->Start();
   return handler;
 }
 

@@ -16,7 +16,8 @@ namespace longbow::node {
 // no more memory than those.
 class GetStream final : public ServiceCall {
  public:
-  GetStream(std::shared_ptr<net::Call> call, Services& services) : ServiceCall(std::move(call), services, "do_get") {}
+  GetStream(std::shared_ptr<net::Call> call, const Services& services)
+      : ServiceCall(std::move(call), services, "do_get") {}
 
   void OnMessage(net::Message message) override;
   void OnEnd() override;

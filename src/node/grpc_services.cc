@@ -65,7 +65,8 @@ Status CheckHealth(Services& services, net::Call& call, const std::string& reque
 // Watch: the state at once, and again whenever it has changed, until the client leaves.
 class HealthWatch final : public ServiceCall {
  public:
-  HealthWatch(std::shared_ptr<net::Call> call, Services& services) : ServiceCall(std::move(call), services, "other") {}
+  HealthWatch(std::shared_ptr<net::Call> call, const Services& services)
+      : ServiceCall(std::move(call), services, "other") {}
 
   void OnMessage(net::Message message) override {
     health::HealthCheckRequest request;
@@ -154,7 +155,7 @@ std::string Reflect(const Request& request) {
 template <typename Request, typename Response>
 class ReflectionCall final : public ServiceCall {
  public:
-  ReflectionCall(std::shared_ptr<net::Call> call, Services& services)
+  ReflectionCall(std::shared_ptr<net::Call> call, const Services& services)
       : ServiceCall(std::move(call), services, "other") {}
 
   void OnMessage(net::Message message) override {
@@ -168,28 +169,30 @@ class ReflectionCall final : public ServiceCall {
   void OnEnd() override { End({}); }
 };
 
+std::shared_ptr<ServiceCall> MakeHealthCheck(std::shared_ptr<net::Call> call, const Services& services) {
+  return std::make_shared<UnaryCall>(std::move(call), services, "other", services.search_pool, CheckHealth);
+}
+
+template <typename Request, typename Response>
+std::shared_ptr<ServiceCall> MakeReflection(std::shared_ptr<net::Call> call, const Services& services) {
+  RegisterFiles();
+  return std::make_shared<ReflectionCall<Request, Response>>(std::move(call), services);
+}
+
+namespace v1 = grpc::reflection::v1;
+namespace v1alpha = grpc::reflection::v1alpha;
+
+constexpr Rpc kRpcs[] = {
+    {{"/grpc.health.v1.Health/Check", access::Right::kNone, Scope::kPublic}, MakeHealthCheck},
+    {{"/grpc.health.v1.Health/Watch", access::Right::kNone, Scope::kPublic}, MakeCall<HealthWatch>},
+    {{"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", access::Right::kRead, Scope::kAnyKey},
+     MakeReflection<v1::ServerReflectionRequest, v1::ServerReflectionResponse>},
+    {{"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", access::Right::kRead, Scope::kAnyKey},
+     MakeReflection<v1alpha::ServerReflectionRequest, v1alpha::ServerReflectionResponse>},
+};
+
 }  // namespace
 
-std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_ptr<net::Call> call,
-                                              const std::string& path) {
-  RegisterFiles();
-  if (path == "/grpc.health.v1.Health/Check") {
-    return std::make_shared<UnaryCall>(std::move(call), services, "other", services.search_pool, CheckHealth);
-  }
-  if (path == "/grpc.health.v1.Health/Watch") {
-    return std::make_shared<HealthWatch>(std::move(call), services);
-  }
-  namespace v1 = grpc::reflection::v1;
-  namespace v1alpha = grpc::reflection::v1alpha;
-  if (path == "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo") {
-    return std::make_shared<ReflectionCall<v1::ServerReflectionRequest, v1::ServerReflectionResponse>>(std::move(call),
-                                                                                                       services);
-  }
-  if (path == "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo") {
-    return std::make_shared<ReflectionCall<v1alpha::ServerReflectionRequest, v1alpha::ServerReflectionResponse>>(
-        std::move(call), services);
-  }
-  return nullptr;
-}
+std::span<const Rpc> StandardRpcs() { return kRpcs; }
 
 }  // namespace longbow::node

@@ -1,16 +1,13 @@
 // The services every gRPC port is expected to have: health and server reflection.
 #pragma once
 
-#include <memory>
-#include <string>
+#include <span>
 
-#include "node/service_call.h"
+#include "node/rpc.h"
 
 namespace longbow::node {
 
-// The handler for a method path of grpc.health.v1.Health or grpc.reflection.{v1,v1alpha}.ServerReflection; null for
-// others.
-std::shared_ptr<ServiceCall> MakeStandardCall(Services& services, std::shared_ptr<net::Call> call,
-                                              const std::string& path);
+// The methods of grpc.health.v1.Health, which probes call without a key, and grpc.reflection.{v1,v1alpha}.
+std::span<const Rpc> StandardRpcs();
 
 }  // namespace longbow::node

@@ -46,7 +46,8 @@ const char* JobStateWord(engine::JobState state) {
 
 Result<std::vector<std::string>> ListJobs(Services& services, const std::string&, const Cancellation*) {
   Json list = Json::array();
-  for (const std::vector<engine::JobStatus>& jobs : {services.store.Compactions(), services.snapshots.List()}) {
+  LB_ASSIGN(const std::vector<engine::JobStatus> compactions, services.store.Compactions());
+  for (const std::vector<engine::JobStatus>& jobs : {compactions, services.snapshots.List()}) {
     for (const engine::JobStatus& job : jobs) {
       list.push_back(Describe(job));
     }

@@ -80,17 +80,21 @@ Node::Node(const ServeOptions& options, engine::StoreEnvironment environment)
     : options_(options),
       environment_(environment),
       request_metrics_(environment.metrics),
+      keys_(environment.clock, !options.access_file.path.empty()),
       search_pool_({.name = "search",
                     .threads = options.search_threads,
                     .queue_max = kPoolQueueMax,
                     .on_start = PinTo(options.numa)}),
-      write_pool_({.name = "write", .threads = options.write_threads, .queue_max = kPoolQueueMax}) {}
+      write_pool_({.name = "write", .threads = options.write_threads, .queue_max = kPoolQueueMax}) {
+  keys_.Replace(options_.access);
+}
 
 Result<std::unique_ptr<Node>> Node::Start(const ServeOptions& options, engine::StoreEnvironment environment) {
   std::unique_ptr<Node> node(new Node(options, environment));
   LB_TRY(node->StartMetricsPort());
   LB_TRY(node->OpenStore());
   LB_TRY(node->StartFlightPorts());
+  node->WatchFiles();
   node->started_.store(true);
   return node;
 }
@@ -111,6 +115,7 @@ Status Node::StartMetricsPort() {
     }
     return environment_.metrics.Render();
   };
+  operation.keys = &keys_;
   net::ServerOptions server;
   server.listen = options_.metrics_addr;
   server.threads = 1;
@@ -130,9 +135,9 @@ Status Node::OpenStore() {
   store_options.memory.release_outside = [receive_cache] { receive_cache->Trim(); };
   LB_ASSIGN(store_, engine::Store::Open(environment_, std::move(store_options)));
   LB_ASSIGN(snapshots_, engine::SnapshotJobs::Make(*store_, environment_, options_.snapshots));
-  services_ = std::make_unique<Services>(*store_, *snapshots_, search_pool_, write_pool_, request_metrics_,
-                                         environment_.logger, draining_, watchers_, receive_cache,
-                                         WithinBudget(options_, 16, limits::kStreamUnacknowledgedMaxBytes));
+  services_ = std::make_unique<SharedServices>(
+      *store_, *snapshots_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_, watchers_,
+      receive_cache, WithinBudget(options_, 16, limits::kStreamUnacknowledgedMaxBytes), keys_);
   return {};
 }
 
@@ -145,9 +150,47 @@ Status Node::StartFlightPorts() {
   return {};
 }
 
+void Node::WatchFiles() {
+  constexpr std::chrono::milliseconds kPeriod{1'000};
+  watch_ = std::make_unique<FileWatch>(environment_.fs, environment_.logger, kPeriod);
+  if (!options_.access_file.path.empty()) {
+    watch_->Add({options_.access_file.path}, {options_.access_file.text},
+                [this](const std::vector<std::string>& contents) -> Status {
+                  LB_ASSIGN(const access::AccessFile file,
+                            access::ParseAccessFile(contents.front(), options_.access_file.path));
+                  keys_.Replace(file);
+                  return {};
+                });
+  }
+  if (!options_.tls_cert.path.empty()) {
+    std::vector<std::string> paths{options_.tls_cert.path, options_.tls_key.path};
+    std::vector<std::string> contents{options_.tls_cert.text, options_.tls_key.text};
+    if (!options_.tls_client_ca.path.empty()) {
+      paths.push_back(options_.tls_client_ca.path);
+      contents.push_back(options_.tls_client_ca.text);
+    }
+    watch_->Add(std::move(paths), std::move(contents),
+                [this](const std::vector<std::string>& changed) { return ReplaceCertificates(changed); });
+  }
+  watch_->Start();
+}
+
+Status Node::ReplaceCertificates(const std::vector<std::string>& contents) {
+  const std::string client_ca = contents.size() > 2 ? contents[2] : "";
+  // An authority that is gone must not become "nobody is asked".
+  if (contents.size() > 2 && client_ca.empty()) {
+    return InvalidArgument(options_.tls_client_ca.path + " is empty");
+  }
+  LB_TRY(data_server_->ReplaceCertificates(contents[0], contents[1], client_ca));
+  return meta_server_->ReplaceCertificates(contents[0], contents[1], client_ca);
+}
+
 void Node::Stop(std::chrono::milliseconds grace) {
   if (draining_.exchange(true)) {
     return;
+  }
+  if (watch_) {
+    watch_->Stop();
   }
   watchers_.Notify();
   {

@@ -5,7 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "access/key_ring.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/logging.h"
@@ -15,6 +18,7 @@
 #include "engine/snapshot_jobs.h"
 #include "engine/store.h"
 #include "net/server.h"
+#include "node/file_watch.h"
 #include "node/serve_options.h"
 #include "node/services.h"
 
@@ -42,10 +46,13 @@ class Node {
   Status StartMetricsPort();
   Status OpenStore();
   Status StartFlightPorts();
+  void WatchFiles();
+  Status ReplaceCertificates(const std::vector<std::string>& contents);
 
   const ServeOptions options_;
   const engine::StoreEnvironment environment_;
   RequestMetrics request_metrics_;
+  access::KeyRing keys_;
   ThreadPool search_pool_;
   ThreadPool write_pool_;
   ReadinessWatchers watchers_;
@@ -53,10 +60,11 @@ class Node {
   std::atomic<bool> started_{false};
   std::unique_ptr<engine::Store> store_;
   std::unique_ptr<engine::SnapshotJobs> snapshots_;
-  std::unique_ptr<Services> services_;
+  std::unique_ptr<SharedServices> services_;
   std::unique_ptr<net::Server> metrics_server_;
   std::unique_ptr<net::Server> data_server_;
   std::unique_ptr<net::Server> meta_server_;
+  std::unique_ptr<FileWatch> watch_;  // uses all of the above
 };
 
 }  // namespace longbow::node

@@ -85,10 +85,10 @@ bool IngestStream::done() const {
 
 // ---- PutStream ---------------------------------------------------------------------------------------------------
 
-PutStream::PutStream(std::shared_ptr<net::Call> call, Services& services)
-    : ServiceCall(std::move(call), services, "do_put"),
+PutStream::PutStream(std::shared_ptr<net::Call> call, const Services& given)
+    : ServiceCall(std::move(call), given, "do_put"),
       ingest_(
-          services, [this](const IngestStream::Ack& ack) { OnAck(ack); }, [this] { OnSettled(); }) {}
+          services(), [this](const IngestStream::Ack& ack) { OnAck(ack); }, [this] { OnSettled(); }) {}
 
 void PutStream::OnMessage(net::Message message) {
   RunOn(services().write_pool, [this, message = std::move(message)] {
@@ -106,6 +106,8 @@ Status PutStream::Handle(const net::Message& message) {
           "missing flight descriptor path: put needs FlightDescriptor.for_path(<dataset>) in the first message");
     }
     ingest_.SetDataset(data.descriptor->path.front());
+    // Before rows are decoded for somebody who may not put them.
+    LB_TRY(services().store.MayUse(ingest_.dataset(), access::Right::kWrite));
   }
   LB_ASSIGN(const bool read_on, ingest_.Feed(data, shared_from_this(), cancellation()));
   if (read_on) {

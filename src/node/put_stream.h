@@ -66,7 +66,7 @@ class IngestStream {
 
 class PutStream final : public ServiceCall {
  public:
-  PutStream(std::shared_ptr<net::Call> call, Services& services);
+  PutStream(std::shared_ptr<net::Call> call, const Services& given);
 
   void OnMessage(net::Message message) override;
   void OnEnd() override;

@@ -43,7 +43,7 @@ Status AnswerOne(Services& services, net::Call& call, const std::string& bytes, 
 // Reads on while few enough searches run and few enough answers wait for the client; the pool runs them side by side.
 class SearchStream final : public ServiceCall {
  public:
-  SearchStream(std::shared_ptr<net::Call> call, Services& services)
+  SearchStream(std::shared_ptr<net::Call> call, const Services& services)
       : ServiceCall(std::move(call), services, "search_stream") {}
 
   void OnMessage(net::Message message) override {
@@ -58,7 +58,7 @@ class SearchStream final : public ServiceCall {
       }
       OnAnswered();
     };
-    if (const Status submitted = services().search_pool.Submit(search); !submitted.ok()) {
+    if (const Status submitted = Submit(services().search_pool, search); !submitted.ok()) {
       End(submitted);
     }
     EndOrReadOn();
@@ -115,17 +115,17 @@ class SearchStream final : public ServiceCall {
   size_t running_ = 0;        // guarded by mu_: searches without an answer
 };
 
+std::shared_ptr<ServiceCall> MakeSearch(std::shared_ptr<net::Call> call, const Services& services) {
+  return std::make_shared<UnaryCall>(std::move(call), services, "search", services.search_pool, AnswerOne);
+}
+
+constexpr Rpc kRpcs[] = {
+    {{"/longbow.v1.SearchService/Search", access::Right::kRead, Scope::kDataset}, MakeSearch},
+    {{"/longbow.v1.SearchService/SearchStream", access::Right::kRead, Scope::kDataset}, MakeCall<SearchStream>},
+};
+
 }  // namespace
 
-std::shared_ptr<ServiceCall> MakeSearchCall(Services& services, std::shared_ptr<net::Call> call,
-                                            std::string_view method) {
-  if (method == "Search") {
-    return std::make_shared<UnaryCall>(std::move(call), services, "search", services.search_pool, AnswerOne);
-  }
-  if (method == "SearchStream") {
-    return std::make_shared<SearchStream>(std::move(call), services);
-  }
-  return nullptr;
-}
+std::span<const Rpc> SearchRpcs() { return kRpcs; }
 
 }  // namespace longbow::node

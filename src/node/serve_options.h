@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "access/access_file.h"
 #include "base/limits.h"
 #include "base/sync_policy.h"
 #include "engine/snapshot_places.h"
@@ -19,8 +20,8 @@ struct Kernels;
 
 namespace longbow::node {
 
-// PEM text and the file it came from, which messages name; both empty = not given.
-struct PemFile {
+// Text and the file it came from, which messages name; both empty = not given.
+struct TextFile {
   std::string path;
   std::string text;
 };
@@ -35,7 +36,13 @@ struct ServeOptions {
   std::string data_path = "./data";  // created if it is not there
 
   // TLS of the data and meta port; no certificate = plaintext. client_ca: clients must show a certificate it signed.
-  PemFile tls_cert, tls_key, tls_client_ca;
+  // Read again when the files change.
+  TextFile tls_cert, tls_key, tls_client_ca;
+
+  // Keys and limits of namespaces, as the file held them at the start; read again when it changes. No path: no key is
+  // asked for.
+  TextFile access_file;
+  access::AccessFile access;
 
   uint64_t grpc_max_recv_msg_size_bytes = limits::kMessageSizeMaxBytes;
   uint32_t grpc_initial_window_size_bytes = 8u << 20;        // of a stream

@@ -23,14 +23,19 @@ std::string Joined(const net::Message& message) {
   return bytes;
 }
 
-ServiceCall::ServiceCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action)
+ServiceCall::ServiceCall(std::shared_ptr<net::Call> call, const Services& services, const std::string& action)
     : call_(std::move(call)),
       services_(services),
       metrics_(services.metrics.For(action)),
       cancellation_(DeadlineOf(call_->head())) {}
 
+Status ServiceCall::Submit(ThreadPool& pool, std::function<void()> work) {
+  LB_TRY(services_.shared.keys.StillHolds(services_.caller));
+  return pool.Submit(std::move(work));
+}
+
 void ServiceCall::RunOn(ThreadPool& pool, std::function<void()> work) {
-  const Status submitted = pool.Submit([self = shared_from_this(), work = std::move(work)] {
+  const Status submitted = Submit(pool, [self = shared_from_this(), work = std::move(work)] {
     if (!self->ended()) {
       work();
     }
@@ -48,6 +53,11 @@ void ServiceCall::End(const Status& status) {
   metrics_.seconds.Observe(took.count());
   (status.ok() ? metrics_.ok : metrics_.failed).Add();
   (status.ok() ? metrics_.ok_alias : metrics_.failed_alias).Add();
+  if (status.code() == StatusCode::kUnauthenticated) {
+    services_.metrics.unauthenticated.Add();
+  } else if (status.code() == StatusCode::kPermissionDenied) {
+    services_.metrics.permission_denied.Add();
+  }
   if (status.code() == StatusCode::kInternal || status.code() == StatusCode::kDataLoss) {
     services_.logger.Error("call failed",
                            {{"path", call_->head().path}, {"peer", call_->head().peer}, {"status", status.ToString()}});
@@ -65,8 +75,8 @@ void ServiceCall::OnClose(StatusCode code) {
   }
 }
 
-UnaryCall::UnaryCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action, ThreadPool& pool,
-                     Work work)
+UnaryCall::UnaryCall(std::shared_ptr<net::Call> call, const Services& services, const std::string& action,
+                     ThreadPool& pool, Work work)
     : ServiceCall(std::move(call), services, action), pool_(pool), work_(std::move(work)) {}
 
 void UnaryCall::OnMessage(net::Message message) {

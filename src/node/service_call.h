@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "base/cancellation.h"
 #include "net/net.h"
@@ -17,14 +18,17 @@ namespace longbow::node {
 // on keeps the order: a handler asks for the next message when it is done with the last.
 class ServiceCall : public net::Handler, public std::enable_shared_from_this<ServiceCall> {
  public:
-  ServiceCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action);
+  ServiceCall(std::shared_ptr<net::Call> call, const Services& services, const std::string& action);
   // Asks for the first message; called once the transport knows the handler.
   virtual void Start() { call_->Read(); }
   void OnClose(StatusCode code) override;
 
  protected:
-  // Runs `work` on the pool; ends the call with RESOURCE_EXHAUSTED if its queue is full.
+  // Runs `work` on the pool; ends the call with RESOURCE_EXHAUSTED if its queue is full, with UNAUTHENTICATED if the
+  // caller's key does not hold any more.
   void RunOn(ThreadPool& pool, std::function<void()> work);
+  // Queues `work` unless the caller's key does not hold any more: UNAUTHENTICATED. Errors of the pool.
+  Status Submit(ThreadPool& pool, std::function<void()> work);
   // Ends the call, once; later ends are ignored.
   void End(const Status& status);
   bool ended() const { return ended_.load(std::memory_order_acquire); }
@@ -34,7 +38,7 @@ class ServiceCall : public net::Handler, public std::enable_shared_from_this<Ser
 
  private:
   const std::shared_ptr<net::Call> call_;
-  Services& services_;
+  Services services_;
   CallMetrics& metrics_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   Cancellation cancellation_;
@@ -45,9 +49,10 @@ class ServiceCall : public net::Handler, public std::enable_shared_from_this<Ser
 class UnaryCall final : public ServiceCall {
  public:
   // Sends its answers through `call` and returns how the call ends.
-  using Work = std::function<Status(Services& services, net::Call& call, const std::string& request,
-                                    const Cancellation* cancellation)>;
-  UnaryCall(std::shared_ptr<net::Call> call, Services& services, const std::string& action, ThreadPool& pool,
+  using Answer = Status (*)(Services& services, net::Call& call, const std::string& request,
+                            const Cancellation* cancellation);
+  using Work = std::function<std::remove_pointer_t<Answer>>;
+  UnaryCall(std::shared_ptr<net::Call> call, const Services& services, const std::string& action, ThreadPool& pool,
             Work work);
 
   void OnMessage(net::Message message) override;

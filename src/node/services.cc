@@ -18,6 +18,12 @@ RequestMetrics::RequestMetrics(Metrics& metrics) {
                                  {{"operation", "put"}, {"status", "ok"}});
   rows_got = metrics.MakeCounter("longbow_flight_rows_processed_total", "Rows over Flight",
                                  {{"operation", "get"}, {"status", "ok"}});
+  const auto refusals = [&](const char* reason) {
+    return metrics.MakeCounter("longbow_access_refusals_total", "Calls refused for what they come from",
+                               {{"reason", reason}});
+  };
+  unauthenticated = refusals("unauthenticated");
+  permission_denied = refusals("permission_denied");
   put_payload_size_bytes =
       metrics.MakeHistogram("longbow_doput_payload_size_bytes", "Size of one put message", SizeBuckets());
   search_seconds = metrics.MakeHistogram("longbow_vector_search_latency_seconds",

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "access/key_ring.h"
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/metrics.h"
@@ -17,6 +18,7 @@
 #include "base/thread_pool.h"
 #include "engine/snapshot_jobs.h"
 #include "engine/store.h"
+#include "node/store_access.h"
 #include "wire/block_cache.h"
 
 namespace longbow::node {
@@ -39,6 +41,8 @@ class RequestMetrics {
 
   Counter rows_put;
   Counter rows_got;
+  Counter unauthenticated;
+  Counter permission_denied;
   Histogram put_payload_size_bytes;
   Histogram search_seconds;
 
@@ -59,7 +63,8 @@ class ReadinessWatchers {
       watchers_;  // guarded by mu_; those of ended calls are dropped
 };
 
-struct Services {
+// What all calls of a node share.
+struct SharedServices {
   engine::Store& store;
   engine::SnapshotJobs& snapshots;
   ThreadPool& search_pool;  // reads: scans and searches
@@ -70,9 +75,40 @@ struct Services {
   ReadinessWatchers& watchers;
   const std::shared_ptr<wire::BlockCache> receive_cache;  // of all streams
   const size_t stream_unacknowledged_max_bytes;           // of one put stream before it is read on
+  const access::KeyRing& keys;
 
   // OK if the node takes all requests, else what is wrong: what /readyz and gRPC health say.
   Status Readiness() const { return draining.load() ? Unavailable("the server is stopping") : store.WriteHealth(); }
+};
+
+// What one call may work with: the same, but the store as its caller may use it. A value of the call.
+struct Services {
+  Services(SharedServices& all, access::Caller from)
+      : shared(all),
+        caller(std::move(from)),
+        store(all.store, caller.grant),
+        snapshots(all.snapshots),
+        search_pool(all.search_pool),
+        write_pool(all.write_pool),
+        metrics(all.metrics),
+        logger(all.logger),
+        watchers(all.watchers),
+        receive_cache(all.receive_cache),
+        stream_unacknowledged_max_bytes(all.stream_unacknowledged_max_bytes) {}
+
+  SharedServices& shared;
+  const access::Caller caller;
+  const StoreAccess store;
+  engine::SnapshotJobs& snapshots;
+  ThreadPool& search_pool;
+  ThreadPool& write_pool;
+  RequestMetrics& metrics;
+  Logger& logger;
+  ReadinessWatchers& watchers;
+  const std::shared_ptr<wire::BlockCache> receive_cache;
+  const size_t stream_unacknowledged_max_bytes;
+
+  Status Readiness() const { return shared.Readiness(); }
 };
 
 }  // namespace longbow::node

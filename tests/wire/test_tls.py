@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import ipaddress
+import ssl
 
 import flight_calls as fc
 import numpy as np
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from longbow_server import wait_until
 
 
 @dataclasses.dataclass
@@ -102,6 +104,57 @@ def test_mutual_tls(make_server, files, authority, rng):
         with pytest.raises(flight.FlightUnavailableError):
             use(port, rng, tls_root_certs=authority.pem, cert_chain=stranger.pem, private_key=stranger.key_pem)
     assert server.alive()
+
+
+def serial_shown(port: int) -> int:
+    """The serial number of the certificate that a port shows."""
+    pem = ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+    return x509.load_pem_x509_certificate(pem.encode()).serial_number
+
+
+def test_new_certificates_count_without_a_restart(make_server, files, authority, rng):
+    server = make_server(tls_cert=files["cert"], tls_key=files["key"])
+    with flight.connect(f"grpc+tls://127.0.0.1:{server.data_port}", tls_root_certs=authority.pem) as before:
+        fc.put(before, "d", fc.vector_table(rng.random((10, 4), np.float32)))
+        first = serial_shown(server.data_port)
+        renewed = make_certificate("server", authority)
+        # The two files change one after the other, and for a while they do not fit: nothing may break.
+        files["cert"].write_bytes(renewed.pem)
+        wait_until(lambda: "stays in force" in server.log(), 10, "a word about files that do not fit")
+        assert serial_shown(server.data_port) == first
+        files["key"].write_bytes(renewed.key_pem)
+        for port in (server.data_port, server.meta_port):
+            wait_until(
+                lambda port=port: serial_shown(port) == renewed.certificate.serial_number, 10, "the new certificate"
+            )
+        assert fc.row_count(before, "d") == 10, "the connection that stood goes on"
+    for port in (server.data_port, server.meta_port):
+        use(port, rng, tls_root_certs=authority.pem)
+    assert server.alive()
+
+
+def test_another_client_authority_counts_without_a_restart(make_server, files, authority, rng):
+    server = make_server(tls_cert=files["cert"], tls_key=files["key"], tls_client_ca=files["ca"])
+    known = make_certificate("client", authority)
+    use(server.data_port, rng, tls_root_certs=authority.pem, cert_chain=known.pem, private_key=known.key_pem)
+    other = make_certificate("other authority")
+    files["ca"].write_bytes(b"")  # no authority must not mean that nobody is asked
+    wait_until(lambda: "stays in force" in server.log(), 10, "a word about the empty file")
+    with pytest.raises(flight.FlightUnavailableError):
+        use(server.data_port, rng, tls_root_certs=authority.pem)
+    files["ca"].write_bytes(other.pem)
+    friend = make_certificate("client", other)
+
+    def let_in() -> bool:
+        try:
+            use(server.meta_port, rng, tls_root_certs=authority.pem, cert_chain=friend.pem, private_key=friend.key_pem)
+        except flight.FlightUnavailableError:
+            return False
+        return True
+
+    wait_until(let_in, 15, "the new authority")
+    with pytest.raises(flight.FlightUnavailableError):
+        use(server.data_port, rng, tls_root_certs=authority.pem, cert_chain=known.pem, private_key=known.key_pem)
 
 
 @pytest.mark.parametrize("break_it", ["missing file", "no key", "not PEM"])

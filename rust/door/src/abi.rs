@@ -184,11 +184,7 @@ pub unsafe extern "C" fn door_start(
     let (options, callbacks) = unsafe { (&*options, *callbacks) };
     // SAFETY: the slices live as long as the options.
     let (listen, identity) = unsafe {
-        let identity = Identity {
-            cert: options.cert.as_bytes(),
-            key: options.key.as_bytes(),
-            client_ca: options.client_ca.as_bytes(),
-        };
+        let identity = identity(&options.cert, &options.key, &options.client_ca);
         (String::from_utf8_lossy(options.listen.as_bytes()), identity)
     };
     let limits = Limits {
@@ -212,16 +208,56 @@ pub unsafe extern "C" fn door_start(
                 StartError::CannotListen(text) => (1, text),
                 StartError::BadTls(text) => (2, text),
             };
-            let size = text.len().min(error_size.saturating_sub(1));
-            // SAFETY: `size` + 1 bytes fit into `error`, and `error_kind` is valid by contract.
+            // SAFETY: both are valid by contract.
             unsafe {
                 *error_kind = kind;
-                if error_size > 0 {
-                    std::ptr::copy_nonoverlapping(text.as_ptr().cast(), error, size);
-                    *error.add(size) = 0;
-                }
+                tell(&text, error, error_size);
             }
             std::ptr::null_mut()
+        }
+    }
+}
+
+/// # Safety
+/// The slices are valid as long as the result is used.
+unsafe fn identity<'a>(cert: &Slice, key: &Slice, client_ca: &Slice) -> Identity<'a> {
+    // SAFETY: by contract.
+    unsafe { Identity { cert: cert.as_bytes(), key: key.as_bytes(), client_ca: client_ca.as_bytes() } }
+}
+
+/// # Safety
+/// `error` has room for `error_size` bytes.
+unsafe fn tell(text: &str, error: *mut c_char, error_size: usize) {
+    let size = text.len().min(error_size.saturating_sub(1));
+    if error_size > 0 {
+        // SAFETY: `size` + 1 bytes fit into `error`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr().cast(), error, size);
+            *error.add(size) = 0;
+        }
+    }
+}
+
+/// # Safety
+/// `door` comes from door_start and was not freed; the slices are valid during the call, and `error` has room for
+/// `error_size` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn door_replace_identity(
+    door: *const Door,
+    cert: Slice,
+    key: Slice,
+    client_ca: Slice,
+    error: *mut c_char,
+    error_size: usize,
+) -> c_int {
+    // SAFETY: by contract.
+    let (door, identity) = unsafe { (&*door, identity(&cert, &key, &client_ca)) };
+    match door.replace_identity(&identity) {
+        Ok(()) => 1,
+        Err(text) => {
+            // SAFETY: by contract.
+            unsafe { tell(&text, error, error_size) };
+            0
         }
     }
 }

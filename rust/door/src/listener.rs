@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -28,7 +28,8 @@ pub(crate) struct Shared {
     pub service: Service,
     /// Connection windows granted beyond the first 64 KiB, in bytes.
     pub windows: AtomicUsize,
-    tls: Option<TlsAcceptor>,
+    /// Of the connections to come; those that stand keep what they began with.
+    tls: RwLock<Option<TlsAcceptor>>,
     connections: AtomicUsize,
 }
 
@@ -67,7 +68,7 @@ impl Door {
         socket.set_nonblocking(true).map_err(cannot)?;
         let port = socket.local_addr().map_err(cannot)?.port();
         let (connections, windows) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { limits, service, windows, tls, connections });
+        let shared = Arc::new(Shared { limits, service, windows, tls: RwLock::new(tls), connections });
         let (stop, stop_at) = watch::channel(None);
         let (workers, queues): (Vec<_>, Vec<_>) = (0..threads.max(1)).map(|_| Worker::new()).unzip();
         let door = Door { port, shared, stop, threads: Mutex::default() };
@@ -87,6 +88,17 @@ impl Door {
 
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Acquire)
+    }
+
+    /// Certificates of the connections to come. After an error the old ones stay.
+    pub(crate) fn replace_identity(&self, identity: &Identity) -> Result<(), String> {
+        let Some(tls) = acceptor(identity)? else { return Err("certificate: empty".into()) };
+        let mut current = self.shared.tls.write().unwrap_or_else(PoisonError::into_inner);
+        if current.is_none() {
+            return Err("this port was started without TLS".into());
+        }
+        *current = Some(tls);
+        Ok(())
     }
 
     pub(crate) fn stop(&self, grace: Duration) {
@@ -201,6 +213,10 @@ impl Shared {
     fn connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)
     }
+
+    fn tls(&self) -> Option<TlsAcceptor> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 async fn serve(shared: Arc<Shared>, arrival: Arrival, stop_at: StopAt) {
@@ -209,7 +225,7 @@ async fn serve(shared: Arc<Shared>, arrival: Arrival, stop_at: StopAt) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
     let mut peer = Peer { address: address.to_string(), certificate: Vec::new(), tls: false, http2: false };
-    let Some(acceptor) = shared.tls.clone() else { return serve_http(shared, stream, peer, stop_at).await };
+    let Some(acceptor) = shared.tls() else { return serve_http(shared, stream, peer, stop_at).await };
     let Ok(Ok(stream)) = timeout(shared.limits.header_timeout, acceptor.accept(stream)).await else { return };
     peer.tls = true;
     if let Some([first, ..]) = stream.get_ref().1.peer_certificates() {
