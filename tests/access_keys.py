@@ -11,10 +11,14 @@ from longbow_server import LongbowServer, binary, clean_environment, wait_until
 from raw_flight import SERVICE, Answer, RawFlight, field
 
 
-def run_keys(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run_longbow(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(binary()), "keys", *arguments], capture_output=True, text=True, env=clean_environment(), timeout=30
+        [str(binary()), *arguments], capture_output=True, text=True, env=clean_environment(), timeout=30
     )
+
+
+def run_keys(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_longbow("keys", *arguments)
 
 
 class AccessFile:

@@ -35,8 +35,7 @@ constexpr Option kNamespace{.name = "namespace",
                                 "for all and for what concerns the whole node."};
 constexpr Option kRole{.name = "role",
                        .default_text = "",
-                       .help = "read; write: rows, datasets and the namespace too; admin: snapshots, jobs too.",
-                       .choices = "read write admin"};
+                       .help = "read; write: rows, datasets and the namespace too; admin: snapshots, jobs too."};
 constexpr Option kExpires{
     .name = "expires", .default_text = "never", .help = "How long it is good: 30d, 12h, 90m, or never."};
 constexpr Option kNote{.name = "note", .default_text = "", .help = "For people: whose it is."};
@@ -141,7 +140,11 @@ Status Create(const Config& config) {
   const int64_t now_ns = RealClock().WallNowNs();
   LB_ASSIGN(const std::optional<int64_t> end, EndOf(config, "expires", now_ns));
   LB_ASSIGN(access::MintedKey key, access::MintKey());
-  LB_ASSIGN(key.record.right, access::ParseRight(config.String("role")));
+  const Result<access::Right> right = access::ParseRight(config.String("role"));
+  if (!right.ok()) {
+    return InvalidArgument("--role: " + std::string(right.status().message()));
+  }
+  key.record.right = *right;
   key.record.name_space = config.String("namespace");
   key.record.created_ns = now_ns;
   key.record.expires_ns = end;

@@ -31,7 +31,8 @@ def test_the_secret_is_shown_once_and_kept_nowhere(file):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "expected create, list, revoke, rotate or limit"),
+        ([], "longbow keys create --file"),
+        (["--file=F"], "expected create, list, revoke, rotate or limit"),
         (["crate"], "did you mean 'create'"),
         (["create", "--namespace=a", "--role=read"], "--file is missing"),
         (["create", "--file=F", "--namespace=a", "--role=root"], "read"),
@@ -133,13 +134,11 @@ def test_without_a_file_nothing_is_asked(make_server):
 
 def test_other_machines_may_come_with_keys_over_tls_only(file, tmp_path):
     file.create("*", "admin")
-    from test_cli import run
-
-    done = run("config", "--listen-addr=0.0.0.0:1", f"--access-file={file.path}")
+    done = keys.run_longbow("config", "--listen-addr=0.0.0.0:1", f"--access-file={file.path}")
     assert done.returncode == 2 and "access_file (with tls_cert and tls_key)" in done.stderr
     (tmp_path / "c.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     (tmp_path / "k.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
     tls = [f"--tls-cert={tmp_path}/c.pem", f"--tls-key={tmp_path}/k.pem"]
-    done = run("config", "--listen-addr=0.0.0.0:1", f"--access-file={file.path}", *tls)
+    done = keys.run_longbow("config", "--listen-addr=0.0.0.0:1", f"--access-file={file.path}", *tls)
     assert done.returncode == 0, done.stderr
     assert json.loads(file.path.read_text())["format"] == 1

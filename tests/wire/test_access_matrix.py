@@ -24,6 +24,7 @@ from raw_flight import (
 )
 
 VECTORS = np.eye(2, 4, dtype=np.float32)
+TABLE = vector_table(VECTORS, text=pa.array(["x", "y"]))
 RIGHTS = ["none", "read", "write", "admin"]
 REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
 HTTP_CODES = {200: "OK", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED"}
@@ -60,7 +61,7 @@ def exchange_search(dataset: str, _: str) -> list[bytes]:
 
 
 def exchange_ingest(dataset: str, _: str) -> list[bytes]:
-    (schema, _), *batches = ipc_messages(vector_table(VECTORS))
+    (schema, _), *batches = ipc_messages(TABLE)
     first = flight_data(path_descriptor("ingest", dataset), schema)
     return [first, *(flight_data(None, header, None, data) for header, data in batches)]
 
@@ -73,7 +74,7 @@ HEALTH, REFLECTION = "/grpc.health.v1.Health/", "ServerReflection/ServerReflecti
 SNAPSHOTS = ("FAILED_PRECONDITION", "NOT_FOUND", "INVALID_ARGUMENT")  # this server keeps none
 ROWS = {
     SERVICE + "DoGet": Row("read", "dataset", lambda dataset, _: [field(1, dataset)]),
-    SERVICE + "DoPut": Row("write", "dataset", lambda dataset, _: put_messages(dataset, vector_table(VECTORS))),
+    SERVICE + "DoPut": Row("write", "dataset", lambda dataset, _: put_messages(dataset, TABLE)),
     SERVICE + "DoAction": Row("read", "any_key", lambda *_: [field(1, "ListVerbs")]),
     SERVICE + "DoExchange": Row(
         "read", "any_key", lambda *_: [flight_data(command_descriptor(b"x"))], ("UNIMPLEMENTED",)
@@ -157,7 +158,7 @@ class Guarded:
         return answer.code, answer.details
 
     def put(self, dataset: str) -> None:
-        answer = keys.call(self.raw, self.keys["admin"], "DoPut", *put_messages(dataset, vector_table(VECTORS)))
+        answer = keys.call(self.raw, self.keys["admin"], "DoPut", *put_messages(dataset, TABLE))
         answer.expect("OK")
 
     def rows(self, dataset: str) -> int:
