@@ -63,16 +63,66 @@ std::string KeyOfHeader(std::string_view authorization) {
   return StartsWithWord(authorization, "basic") ? PasswordOf(Trimmed(authorization.substr(6))) : std::string();
 }
 
-void KeyRing::Replace(const AccessFile& file) {
-  auto keys = std::make_shared<Keys>();
-  for (const KeyRecord& key : file.keys) {
-    keys->emplace(key.id, std::make_shared<const KeyRecord>(key));
+// What a key has used up stays used up: its meter outlives the change of the file.
+std::shared_ptr<Meter> KeyRing::MeterOfKey(const KeyRecord& key, const Keys& before) const {
+  if (key.rates == Rates{} && calls_per_key_max_ == 0) {
+    return nullptr;
   }
+  const auto found = before.find(key.id);
+  std::shared_ptr<Meter> meter = found == before.end() ? nullptr : found->second.meter;
+  if (meter == nullptr) {
+    meter = std::make_shared<Meter>("key " + key.id);
+  }
+  meter->SetRates(key.rates);
+  meter->SetCallsMax(calls_per_key_max_);
+  return meter;
+}
+
+std::shared_ptr<Meter> KeyRing::MeterOfNamespace(const std::string& name, const Limits& limits, Meters* meters) const {
+  const auto named = limits.find(limits.contains(name) ? name : std::string(kAllNamespaces));
+  if (name == kAllNamespaces || named == limits.end() || named->second.rates == Rates{}) {
+    return nullptr;
+  }
+  std::shared_ptr<Meter>& meter = (*meters)[name];
+  if (meter == nullptr) {
+    meter = std::make_shared<Meter>("namespace " + name);
+  }
+  meter->SetRates(named->second.rates);
+  return meter;
+}
+
+void KeyRing::Replace(const AccessFile& file) {
+  auto limits = std::make_shared<Limits>();
+  for (const NamedLimits& named : file.namespaces) {
+    limits->emplace(named.name, named.limits);
+  }
+  auto keys = std::make_shared<Keys>();
   {
     MutexLock lock(mu_);
+    for (const KeyRecord& key : file.keys) {
+      keys->emplace(key.id, Entry{std::make_shared<const KeyRecord>(key), MeterOfKey(key, *keys_),
+                                  MeterOfNamespace(key.name_space, *limits, &namespace_meters_)});
+    }
     keys_ = std::move(keys);
+    limits_ = std::move(limits);
   }
   generation_.fetch_add(1, std::memory_order_release);
+}
+
+NamespaceLimits KeyRing::LimitsOf(const std::string& name_space) const {
+  std::shared_ptr<const Limits> limits;
+  {
+    MutexLock lock(mu_);
+    limits = limits_;
+  }
+  if (limits->empty()) {
+    return {};
+  }
+  auto found = limits->find(name_space);
+  if (found == limits->end()) {
+    found = limits->find(std::string(kAllNamespaces));
+  }
+  return found == limits->end() ? NamespaceLimits{} : found->second;
 }
 
 std::shared_ptr<const KeyRing::Keys> KeyRing::Pin() const {
@@ -98,11 +148,13 @@ Result<Caller> KeyRing::Authenticate(std::string_view authorization) const {
   const auto found = keys->find(std::string(parts->id));
   // An unknown id costs a hash, too: the time shall not tell which ids exist.
   static const KeyRecord kNobody;
-  const bool matches = Matches(found == keys->end() ? kNobody : *found->second, parts->secret);
+  const bool matches = Matches(found == keys->end() ? kNobody : *found->second.record, parts->secret);
   if (found == keys->end() || !matches) {
     return UnknownKey();
   }
-  caller.key = found->second;
+  caller.key = found->second.record;
+  caller.key_meter = found->second.meter;
+  caller.namespace_meter = found->second.namespace_meter;
   if (caller.key->ExpiredAt(clock_.WallNowNs())) {
     return Expired();
   }
@@ -118,11 +170,12 @@ Status KeyRing::StillHolds(const Caller& caller) const {
   if (generation_.load(std::memory_order_acquire) != caller.generation) {
     const std::shared_ptr<const Keys> keys = Pin();
     const auto found = keys->find(caller.key->id);
-    if (found == keys->end() || found->second->hash != caller.key->hash || found->second->right != caller.key->right ||
-        found->second->name_space != caller.key->name_space) {
+    if (found == keys->end() || found->second.record->hash != caller.key->hash ||
+        found->second.record->right != caller.key->right ||
+        found->second.record->name_space != caller.key->name_space) {
       return UnknownKey();
     }
-    expires_ns = found->second->expires_ns;
+    expires_ns = found->second.record->expires_ns;
   }
   return expires_ns && *expires_ns <= clock_.WallNowNs() ? Expired() : Status();
 }

@@ -25,17 +25,24 @@ ThreadPool::ThreadPool(ThreadPoolOptions options) : options_(Checked(std::move(o
 
 ThreadPool::~ThreadPool() { Stop(); }
 
-Status ThreadPool::Submit(std::function<void()> task) {
+Status ThreadPool::Submit(std::function<void()> task, Flow flow) {
+  std::list<Task> one;  // made outside the lock
+  one.push_back({std::move(task), std::chrono::steady_clock::now()});
   {
     MutexLock lock(mu_);
     if (stopping_) {
       return Unavailable("thread pool '" + options_.name + "' is stopping");
     }
-    if (queue_.size() >= options_.queue_max) {
+    if (waiting_ >= options_.queue_max) {
       return ResourceExhausted("thread pool '" + options_.name + "' has " + std::to_string(options_.queue_max) +
                                " tasks waiting, its limit: retry later");
     }
-    queue_.push_back(std::move(task));
+    const auto [found, is_new] = flows_.try_emplace(flow);
+    if (is_new) {
+      turns_.push_back(flow);
+    }
+    found->second.splice(found->second.end(), one);
+    ++waiting_;
   }
   changed_.NotifyOne();
   return {};
@@ -56,7 +63,14 @@ void ThreadPool::Stop() {
 
 size_t ThreadPool::waiting() const {
   MutexLock lock(mu_);
-  return queue_.size();
+  return waiting_;
+}
+
+std::chrono::nanoseconds ThreadPool::OldestWait(Flow flow) const {
+  MutexLock lock(mu_);
+  const auto found = flows_.find(flow);
+  return found == flows_.end() ? std::chrono::nanoseconds(0)
+                               : std::chrono::steady_clock::now() - found->second.front().queued_at;
 }
 
 void ThreadPool::Work(size_t number) {
@@ -67,19 +81,26 @@ void ThreadPool::Work(size_t number) {
     options_.on_start(number);
   }
   while (true) {
-    std::function<void()> task;
+    std::list<Task> one;
     {
       MutexLock lock(mu_);
-      while (queue_.empty() && !stopping_) {
+      while (waiting_ == 0 && !stopping_) {
         changed_.Wait(mu_);
       }
-      if (queue_.empty()) {
+      if (waiting_ == 0) {
         return;
       }
-      task = std::move(queue_.front());
-      queue_.pop_front();
+      const auto flow = flows_.find(turns_.front());
+      one.splice(one.end(), flow->second, flow->second.begin());
+      --waiting_;
+      if (flow->second.empty()) {
+        flows_.erase(flow);
+        turns_.pop_front();
+      } else {
+        turns_.splice(turns_.end(), turns_, turns_.begin());
+      }
     }
-    [&]() noexcept { task(); }();
+    [&]() noexcept { one.front().run(); }();
   }
 }
 

@@ -1,11 +1,14 @@
-// A fixed number of named threads behind a bounded queue.
+// A fixed number of named threads behind a bounded queue in which clients take turns.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <functional>
+#include <list>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "base/mutex.h"
@@ -29,8 +32,14 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  // Whose tasks these are. Tasks of one flow run in their order; flows take turns, a task each, so that one with ten
+  // thousand tasks waiting keeps another waiting for one of them (fair queueing; Nagle, RFC 970, 1985).
+  using Flow = uint64_t;
+
   // Queues the task. RESOURCE_EXHAUSTED when queue_max tasks wait, UNAVAILABLE after Stop; then it never runs.
-  Status Submit(std::function<void()> task);
+  Status Submit(std::function<void()> task, Flow flow = 0);
+  // How long the oldest task of a flow has waited; zero if none waits.
+  std::chrono::nanoseconds OldestWait(Flow flow) const;
 
   // Refuses new tasks, runs those already queued, returns when all threads have ended. May be called again, by any
   // thread but the pool's own.
@@ -46,7 +55,13 @@ class ThreadPool {
 
   mutable Mutex mu_;
   CondVar changed_;
-  std::deque<std::function<void()>> queue_ GUARDED_BY(mu_);
+  struct Task {
+    std::function<void()> run;
+    std::chrono::steady_clock::time_point queued_at;
+  };
+  std::unordered_map<Flow, std::list<Task>> flows_ GUARDED_BY(mu_);  // those with tasks that wait
+  std::list<Flow> turns_ GUARDED_BY(mu_);                            // the same, the next one first
+  size_t waiting_ GUARDED_BY(mu_) = 0;                               // tasks of all flows
   bool stopping_ GUARDED_BY(mu_) = false;
 
   Mutex stop_mu_;  // taken before mu_; makes a second Stop wait for the first

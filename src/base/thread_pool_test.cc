@@ -4,7 +4,10 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
+#include <string>
+#include <thread>
 
 namespace longbow {
 namespace {
@@ -86,6 +89,59 @@ TEST(ThreadPool, ManySubmittersAndOneStop) {
     submitter.join();
   }
   EXPECT_EQ(accepted, ran);
+}
+
+// Holds the one thread of a pool until it is let go.
+class Gate {
+ public:
+  explicit Gate(ThreadPool& pool) {
+    EXPECT_TRUE(pool.Submit([this] {
+                      started_.set_value();
+                      release_.get_future().wait();
+                    })
+                    .ok());
+    started_.get_future().wait();
+  }
+  void Open() { release_.set_value(); }
+
+ private:
+  std::promise<void> started_, release_;
+};
+
+TEST(ThreadPool, FlowsTakeTurnsAndKeepTheirOrder) {
+  ThreadPool pool({.name = "turns", .threads = 1});
+  Gate gate(pool);
+  std::string order;
+  const auto add = [&](const char* what, ThreadPool::Flow flow) {
+    EXPECT_TRUE(pool.Submit([&order, what] { order += what; }, flow).ok());
+  };
+  for (const char* what : {"a1 ", "a2 ", "a3 ", "a4 "}) {
+    add(what, 1);
+  }
+  add("b1 ", 2);
+  add("c1 ", 3);
+  add("b2 ", 2);
+  EXPECT_EQ(pool.waiting(), 7u);
+  gate.Open();
+  pool.Stop();
+  EXPECT_EQ(order, "a1 b1 c1 a2 b2 a3 a4 ");
+  EXPECT_EQ(pool.waiting(), 0u);
+}
+
+TEST(ThreadPool, AgeIsThatOfTheFlowsOldestTask) {
+  ThreadPool pool({.name = "age", .threads = 1});
+  EXPECT_EQ(pool.OldestWait(1).count(), 0);
+  Gate gate(pool);
+  ASSERT_TRUE(pool.Submit([] {}, 1).ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_TRUE(pool.Submit([] {}, 1).ok());
+  ASSERT_TRUE(pool.Submit([] {}, 2).ok());
+  EXPECT_GE(pool.OldestWait(1), std::chrono::milliseconds(20));
+  EXPECT_LT(pool.OldestWait(2), pool.OldestWait(1));
+  EXPECT_EQ(pool.OldestWait(3).count(), 0);
+  gate.Open();
+  pool.Stop();
+  EXPECT_EQ(pool.OldestWait(1).count(), 0);
 }
 
 }  // namespace

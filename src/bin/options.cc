@@ -90,6 +90,43 @@ constexpr std::array kTable = {
            .help = "How long the answer to a ping may take.",
            .min = 0.001,
            .max = 31'536'000},
+    Option{.name = "rate_limit_rps",
+           .type = kFloat,
+           .default_text = "0",
+           .help = "Calls, and messages of streams, a second, of all clients together; 0 = any. Keys and namespaces "
+                   "have theirs in access_file.",
+           .min = 0,
+           .max = 1e9},
+    Option{.name = "rate_limit_burst",
+           .type = kFloat,
+           .default_text = "0",
+           .help = "How many of them may come at once; 0 = those of a second.",
+           .min = 0,
+           .max = 1e9},
+    Option{.name = "max_calls",
+           .type = kInt,
+           .default_text = "10000",
+           .help = "Calls the node has open at once; more are refused; 0 = any number.",
+           .min = 0,
+           .max = 1'000'000},
+    Option{.name = "max_calls_per_key",
+           .type = kInt,
+           .default_text = "0",
+           .help = "The same for each key; 0 = any number.",
+           .min = 0,
+           .max = 1'000'000},
+    Option{.name = "max_queue_age",
+           .type = kDuration,
+           .default_text = "10s",
+           .help = "A client whose calls wait for longer gets no further ones in; 0 = any time.",
+           .min = 0,
+           .max = 86'400},
+    Option{.name = "max_call_memory",
+           .type = kSize,
+           .default_text = "1GiB",
+           .help = "Most that the answer to one search may take; 0 = any size.",
+           .min = 0,
+           .max = kSizeMax},
     Option{.name = "hnsw_m",
            .type = kInt,
            .default_text = "16",
@@ -226,46 +263,6 @@ constexpr std::array kTable = {
            .max = 86'400},
 };
 
-constexpr std::array<std::string_view, 39> kNotHonoured = {
-    "ttl",
-    "grpc_max_send_msg_size",
-    "grpc_keepalive_min_time",
-    "grpc_keepalive_permit_without_stream",
-    "gossip_enabled",
-    "gossip_port",
-    "gossip_interval",
-    "gossip_advertise_addr",
-    "gossip_discovery_provider",
-    "gossip_static_peers",
-    "gossip_dns_record",
-    "storage_async_fsync",
-    "storage_doput_batch_size",
-    "storage_use_iouring",
-    "storage_use_direct_io",
-    "memory_eviction_headroom",
-    "memory_eviction_policy",
-    "memory_reject_writes",
-    "hybrid_search_enabled",
-    "hybrid_text_columns",
-    "hybrid_alpha",
-    "gpu_enabled",
-    "gpu_device_id",
-    "rate_limit_rps",
-    "rate_limit_burst",
-    "gc_ballast_g",
-    "gogc",
-    "gomemlimit",
-    "hnsw_sq8_enabled",
-    "compaction_target_batch_size",
-    "compaction_min_batches",
-    "auto_sharding_enabled",
-    "auto_sharding_threshold",
-    "auto_sharding_split_threshold",
-    "ring_sharding_enabled",
-    "ingestion_worker_count",
-    "storage_backend",
-};
-
 std::string HostName() {
   std::array<char, 256> name{};
   return gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0' ? std::string(name.data()) : "longbow";
@@ -380,6 +377,15 @@ Status FillMemory(const Config& config, node::ServeOptions& options) {
   return {};
 }
 
+void FillLimits(const Config& config, node::ServeOptions& options) {
+  options.rate_limit_rps = config.Float("rate_limit_rps");
+  options.rate_limit_burst = config.Float("rate_limit_burst");
+  options.max_calls = static_cast<uint32_t>(config.Int("max_calls"));
+  options.max_calls_per_key = static_cast<uint32_t>(config.Int("max_calls_per_key"));
+  options.max_queue_age = Milliseconds(config, "max_queue_age");
+  options.max_call_memory_bytes = config.Size("max_call_memory");
+}
+
 Status FillEngine(const Config& config, node::ServeOptions& options) {
   options.hnsw_m = static_cast<uint32_t>(config.Int("hnsw_m"));
   options.hnsw_ef_construction = static_cast<uint32_t>(config.Int("hnsw_ef_construction"));
@@ -426,10 +432,9 @@ void FillSnapshots(const Config& config, node::ServeOptions& options) {
 }  // namespace
 
 std::span<const Option> ServeTable() { return kTable; }
-std::span<const std::string_view> NotHonoured() { return kNotHonoured; }
 
 Result<Config> LoadConfig(std::span<const std::string> arguments, const Environment& environment, FileSystem& fs) {
-  return Config::Load(kTable, kNotHonoured, arguments, environment, fs);
+  return Config::Load(kTable, NotHonoured(), arguments, environment, fs);
 }
 
 Result<node::ServeOptions> ToServeOptions(const Config& config, FileSystem& fs) {
@@ -444,6 +449,7 @@ Result<node::ServeOptions> ToServeOptions(const Config& config, FileSystem& fs) 
   LB_TRY(FillTls(config, fs, options));
   LB_TRY(FillAccess(config, fs, options));
   FillTransport(config, options);
+  FillLimits(config, options);
   LB_TRY(FillEngine(config, options));
   FillSnapshots(config, options);
   options.node_id = config.String("node_id").empty() ? HostName() : config.String("node_id");

@@ -50,6 +50,11 @@ TEST(Options, DefaultsOfTheTableAreThoseOfTheStruct) {
   EXPECT_EQ(options->grpc_max_concurrent_streams, plain.grpc_max_concurrent_streams);
   EXPECT_EQ(options->grpc_keepalive_time, plain.grpc_keepalive_time);
   EXPECT_EQ(options->grpc_keepalive_timeout, plain.grpc_keepalive_timeout);
+  EXPECT_EQ(options->rate_limit_rps, plain.rate_limit_rps);
+  EXPECT_EQ(options->max_calls, plain.max_calls);
+  EXPECT_EQ(options->max_calls_per_key, plain.max_calls_per_key);
+  EXPECT_EQ(options->max_queue_age, plain.max_queue_age);
+  EXPECT_EQ(options->max_call_memory_bytes, plain.max_call_memory_bytes);
   EXPECT_EQ(options->hnsw_m, plain.hnsw_m);
   EXPECT_EQ(options->hnsw_ef_construction, plain.hnsw_ef_construction);
   EXPECT_EQ(options->hnsw_ef_search, plain.hnsw_ef_search);

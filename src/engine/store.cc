@@ -205,16 +205,24 @@ std::vector<std::string> Store::Namespaces() const {
   std::shared_lock lock(catalog_mu_);
   std::set<std::string> names = namespaces_;
   names.insert(kDefaultNamespace);
-  for (const auto& [name, collection] : collections_) {
-    names.insert(NamespaceOf(name));
+  for (auto it = collections_.begin(); it != collections_.end();) {
+    const std::string name_space = NamespaceOf(it->first);
+    names.insert(name_space);
+    // Over its other datasets: '0' is the character behind the slash.
+    it = name_space == kDefaultNamespace ? std::next(it) : collections_.lower_bound(name_space + "0");
   }
   return {names.begin(), names.end()};
 }
 
 size_t Store::CountCollections(const std::string& name_space) const {
   std::shared_lock lock(catalog_mu_);
-  return static_cast<size_t>(std::count_if(collections_.begin(), collections_.end(),
-                                           [&](const auto& entry) { return NamespaceOf(entry.first) == name_space; }));
+  if (name_space == kDefaultNamespace) {  // its datasets do not lie together
+    return static_cast<size_t>(std::count_if(collections_.begin(), collections_.end(), [](const auto& entry) {
+      return NamespaceOf(entry.first) == kDefaultNamespace;
+    }));
+  }
+  const auto first = collections_.lower_bound(name_space + "/");
+  return static_cast<size_t>(std::distance(first, collections_.lower_bound(name_space + "0")));
 }
 
 Result<std::shared_ptr<Collection>> Store::FindOrCreate(const std::string& name,
@@ -366,8 +374,12 @@ Status Store::CreateNamespace(const std::string& name) {
   }
   LB_TRY(WriteHealth());
   std::lock_guard order(propose_catalog_mu_);
-  const std::vector<std::string> names = Namespaces();
-  if (std::binary_search(names.begin(), names.end(), name)) {
+  if (const bool created =
+          [&] {
+            std::shared_lock lock(catalog_mu_);
+            return name == kDefaultNamespace || namespaces_.contains(name);
+          }();
+      created || CountCollections(name) > 0) {
     return AlreadyExists("namespace already exists: " + name);
   }
   LogRecord record;
@@ -385,8 +397,12 @@ Status Store::DropNamespace(const std::string& name) {
   }
   LB_TRY(WriteHealth());
   std::lock_guard order(propose_catalog_mu_);
-  const std::vector<std::string> names = Namespaces();
-  if (!std::binary_search(names.begin(), names.end(), name)) {
+  if (const bool created =
+          [&] {
+            std::shared_lock lock(catalog_mu_);
+            return namespaces_.contains(name);
+          }();
+      !created && CountCollections(name) == 0) {
     return NotFound("namespace not found: " + name);
   }
   if (const size_t inside = CountCollections(name); inside > 0) {

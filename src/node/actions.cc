@@ -3,6 +3,7 @@
 #include <arrow/api.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -141,6 +142,30 @@ Result<Answers> NamespaceDatasetCount(Services& services, const std::string& bod
   return Answers{nlohmann::json{{"count", count}}.dump()};
 }
 
+// Of one namespace, or of all that the caller may see: what they hold, and what they may.
+Result<Answers> UsageOfNamespaces(Services& services, const std::string& body, const Cancellation*) {
+  LB_ASSIGN(const wire::NameRequest request, wire::ParseName(body));
+  std::map<std::string, NamespaceUsage> by_name;
+  if (request.name.empty()) {
+    for (const std::string& name : services.store.Namespaces()) {
+      by_name[name];
+    }
+    AddUsage(services.store.List(), &by_name);
+  } else {
+    LB_ASSIGN(by_name[request.name], services.store.Usage(request.name));
+  }
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& [name, usage] : by_name) {
+    const access::NamespaceLimits most = services.shared.keys.LimitsOf(name);
+    list.push_back({{"name", name},
+                    {"datasets", usage.datasets},
+                    {"rows", usage.rows},
+                    {"bytes", usage.bytes},
+                    {"limits", {{"datasets", most.datasets}, {"rows", most.rows}, {"bytes", most.bytes}}}});
+  }
+  return JsonAnswer({{"namespaces", std::move(list)}});
+}
+
 Result<Answers> ClusterStatus(Services&, const std::string&, const Cancellation*) {
   return Unavailable("gossip mesh not enabled: this version runs as a single node");
 }
@@ -199,6 +224,10 @@ constexpr Action kActions[] = {
     {{"GetNamespaceDatasetCount", Right::kRead, Scope::kNamespace},
      "Number of datasets in a namespace",
      NamespaceDatasetCount,
+     false},
+    {{"NamespaceUsage", Right::kRead, Scope::kNamespace},
+     "What namespaces hold, and may hold",
+     UsageOfNamespaces,
      false},
     {{"cluster-status", Right::kRead, Scope::kNode},
      "Members of the cluster; UNAVAILABLE on a single node",

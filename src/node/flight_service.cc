@@ -9,6 +9,7 @@
 #include "node/flight_listing.h"
 #include "node/get_stream.h"
 #include "node/grpc_services.h"
+#include "node/metered_call.h"
 #include "node/put_stream.h"
 #include "node/rpc.h"
 #include "node/search_service.h"
@@ -82,6 +83,19 @@ Result<access::Caller> Admit(const SharedServices& services, const Rpc* rpc, con
   return caller;
 }
 
+// The call as its limits count it; null where there are none. Probes of health are never refused.
+Result<std::shared_ptr<access::OpenCall>> OpenOf(SharedServices& services, const Rpc& rpc,
+                                                 const access::Caller& caller) {
+  if (rpc.verb.scope == Scope::kPublic ||
+      (services.meter == nullptr && caller.key_meter == nullptr && caller.namespace_meter == nullptr)) {
+    return std::shared_ptr<access::OpenCall>();
+  }
+  auto open = access::OpenCall::Make({services.meter, caller.key_meter, caller.namespace_meter});
+  (open.ok() ? services.metrics.rate_allowed : services.metrics.rate_throttled).Add();
+  LB_TRY(open.status());
+  return std::shared_ptr<access::OpenCall>(*std::move(open));
+}
+
 }  // namespace
 
 std::vector<Verb> RpcVerbs() {
@@ -110,8 +124,20 @@ std::shared_ptr<net::Handler> MakeGrpcHandler(SharedServices& services, std::sha
   if (rpc == nullptr) {
     return nullptr;
   }
-  std::shared_ptr<ServiceCall> handler = rpc->make(std::move(call), Services(services, *std::move(caller)));
+  Result<std::shared_ptr<access::OpenCall>> open = OpenOf(services, *rpc, *caller);
+  if (!open.ok()) {
+    call->Finish(wire::ToOutcome(open.status()));
+    return nullptr;
+  }
+  const bool metered = *open != nullptr && (*open)->HasRates();
+  if (metered) {
+    call = std::make_shared<MeteredCall>(std::move(call), *open, services.pacer);
+  }
+  std::shared_ptr<ServiceCall> handler = rpc->make(std::move(call), Services(services, *std::move(caller), *open));
   handler->Start();
+  if (metered) {
+    return std::make_shared<MeteredHandler>(std::move(handler), *open);
+  }
   return handler;
 }
 

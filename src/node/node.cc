@@ -66,6 +66,16 @@ engine::StoreOptions StoreOptionsOf(const ServeOptions& options) {
   return store;
 }
 
+std::shared_ptr<access::Meter> MeterOf(const ServeOptions& options) {
+  if (options.rate_limit_rps == 0 && options.max_calls == 0) {
+    return nullptr;
+  }
+  auto meter = std::make_shared<access::Meter>("the node");
+  meter->SetRates({.requests_per_second = options.rate_limit_rps}, options.rate_limit_burst);
+  meter->SetCallsMax(options.max_calls);
+  return meter;
+}
+
 // Searches are of segments anywhere; what they work with besides stays near the thread.
 std::function<void(size_t)> PinTo(const NumaPlacer* numa) {
   if (numa == nullptr) {
@@ -80,7 +90,7 @@ Node::Node(const ServeOptions& options, engine::StoreEnvironment environment)
     : options_(options),
       environment_(environment),
       request_metrics_(environment.metrics),
-      keys_(environment.clock, !options.access_file.path.empty()),
+      keys_(environment.clock, !options.access_file.path.empty(), options.max_calls_per_key),
       search_pool_({.name = "search",
                     .threads = options.search_threads,
                     .queue_max = kPoolQueueMax,
@@ -134,10 +144,17 @@ Status Node::OpenStore() {
   store_options.memory.outside_bytes = [receive_cache] { return receive_cache->kept_bytes(); };
   store_options.memory.release_outside = [receive_cache] { receive_cache->Trim(); };
   LB_ASSIGN(store_, engine::Store::Open(environment_, std::move(store_options)));
+  quotas_ = std::make_unique<NamespaceQuotas>(
+      [this](const std::string& name_space) {
+        const access::NamespaceLimits most = keys_.LimitsOf(name_space);
+        return NamespaceQuota{.datasets = most.datasets, .rows = most.rows, .bytes = most.bytes};
+      },
+      [this](const std::string& name_space) { return UsageOf(*store_, name_space); });
   LB_ASSIGN(snapshots_, engine::SnapshotJobs::Make(*store_, environment_, options_.snapshots));
   services_ = std::make_unique<SharedServices>(
       *store_, *snapshots_, search_pool_, write_pool_, request_metrics_, environment_.logger, draining_, watchers_,
-      receive_cache, WithinBudget(options_, 16, limits::kStreamUnacknowledgedMaxBytes), keys_);
+      receive_cache, WithinBudget(options_, 16, limits::kStreamUnacknowledgedMaxBytes), keys_, *quotas_,
+      MeterOf(options_), pacer_, options_.max_queue_age, options_.max_call_memory_bytes);
   return {};
 }
 
@@ -192,6 +209,7 @@ void Node::Stop(std::chrono::milliseconds grace) {
   if (watch_) {
     watch_->Stop();
   }
+  pacer_.Stop();
   watchers_.Notify();
   {
     // Both ports drain at the same time.

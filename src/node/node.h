@@ -56,9 +56,11 @@ class Node {
   ThreadPool search_pool_;
   ThreadPool write_pool_;
   ReadinessWatchers watchers_;
+  Pacer pacer_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> started_{false};
   std::unique_ptr<engine::Store> store_;
+  std::unique_ptr<NamespaceQuotas> quotas_;  // answers of the store use it: it ends after the store has stopped
   std::unique_ptr<engine::SnapshotJobs> snapshots_;
   std::unique_ptr<SharedServices> services_;
   std::unique_ptr<net::Server> metrics_server_;

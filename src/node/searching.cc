@@ -2,12 +2,15 @@
 
 #include <chrono>
 
+#include "node/answer_size.h"
 #include "wire/results.h"
 
 namespace longbow::node {
 
 Result<std::vector<engine::QueryResult>> Search(Services& services, const SearchRequest& request,
                                                 const Cancellation* cancellation) {
+  LB_ASSIGN(const std::shared_ptr<engine::Collection> collection, services.store.Find(request.collection));
+  LB_TRY(CheckAnswerSize(*collection, request, services.shared.max_call_memory_bytes));
   const auto started = std::chrono::steady_clock::now();
   auto results = services.store.Search(request, cancellation);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;

@@ -51,6 +51,14 @@ struct ServeOptions {
   std::chrono::milliseconds grpc_keepalive_time{7'200'000};
   std::chrono::milliseconds grpc_keepalive_timeout{20'000};
 
+  // Ceilings; 0: none.
+  double rate_limit_rps = 0;                        // calls a second, of all clients together
+  double rate_limit_burst = 0;                      // at once; 0: those of a second
+  uint32_t max_calls = 10'000;                      // open at once
+  uint32_t max_calls_per_key = 0;                   // likewise, of one key
+  std::chrono::milliseconds max_queue_age{10'000};  // that a client's calls have waited when it makes another
+  uint64_t max_call_memory_bytes = 1u << 30;        // of the answer to one search
+
   uint32_t hnsw_m = 16;
   uint32_t hnsw_ef_construction = 200;
   uint32_t hnsw_ef_search = 128;

@@ -12,6 +12,13 @@ std::optional<Cancellation::Clock::time_point> DeadlineOf(const net::Head& head)
   return Cancellation::Clock::now() + *head.timeout;
 }
 
+// Clients take turns: those with a key by their key, others by their connection.
+ThreadPool::Flow FlowOf(const access::Caller& caller, const net::Head& head) {
+  return std::hash<std::string>()(caller.key != nullptr ? caller.key->id : head.peer);
+}
+
+constexpr int kQueueRetryMs = 1'000;
+
 }  // namespace
 
 std::string Joined(const net::Message& message) {
@@ -27,11 +34,29 @@ ServiceCall::ServiceCall(std::shared_ptr<net::Call> call, const Services& servic
     : call_(std::move(call)),
       services_(services),
       metrics_(services.metrics.For(action)),
+      flow_(FlowOf(services.caller, call_->head())),
       cancellation_(DeadlineOf(call_->head())) {}
+
+// Work that has begun goes on: what it holds is freed the sooner.
+Status ServiceCall::AdmitByAge(const ThreadPool& pool) {
+  const std::chrono::milliseconds most = services_.shared.max_queue_age;
+  if (begun_.exchange(true, std::memory_order_relaxed) || most.count() == 0) {
+    return {};
+  }
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(pool.OldestWait(flow_));
+  if (age <= most) {
+    return {};
+  }
+  services_.metrics.queue_age_refusals.Add();
+  return ResourceExhausted("the node is busy: calls of this client wait since " + std::to_string(age.count()) +
+                           " ms, and max_queue_age is " + std::to_string(most.count()) + " ms; retry in " +
+                           std::to_string(kQueueRetryMs) + " ms");
+}
 
 Status ServiceCall::Submit(ThreadPool& pool, std::function<void()> work) {
   LB_TRY(services_.shared.keys.StillHolds(services_.caller));
-  return pool.Submit(std::move(work));
+  LB_TRY(AdmitByAge(pool));
+  return pool.Submit(std::move(work), flow_);
 }
 
 void ServiceCall::RunOn(ThreadPool& pool, std::function<void()> work) {

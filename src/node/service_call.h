@@ -24,7 +24,8 @@ class ServiceCall : public net::Handler, public std::enable_shared_from_this<Ser
   void OnClose(StatusCode code) override;
 
  protected:
-  // Runs `work` on the pool; ends the call with RESOURCE_EXHAUSTED if its queue is full, with UNAUTHENTICATED if the
+  // Runs `work` on the pool, where clients take turns; ends the call with RESOURCE_EXHAUSTED if its queue is full, or
+  // if this is new work of a client whose older work has waited too long already; with UNAUTHENTICATED if the
   // caller's key does not hold any more.
   void RunOn(ThreadPool& pool, std::function<void()> work);
   // Queues `work` unless the caller's key does not hold any more: UNAUTHENTICATED. Errors of the pool.
@@ -37,10 +38,14 @@ class ServiceCall : public net::Handler, public std::enable_shared_from_this<Ser
   const Cancellation* cancellation() const { return &cancellation_; }
 
  private:
+  Status AdmitByAge(const ThreadPool& pool);
+
   const std::shared_ptr<net::Call> call_;
   Services services_;
   CallMetrics& metrics_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const ThreadPool::Flow flow_;     // of the caller's key, or else of the connection
+  std::atomic<bool> begun_{false};  // some work was queued
   Cancellation cancellation_;
   std::atomic<bool> ended_{false};
 };

@@ -24,6 +24,14 @@ RequestMetrics::RequestMetrics(Metrics& metrics) {
   };
   unauthenticated = refusals("unauthenticated");
   permission_denied = refusals("permission_denied");
+  const auto rate_limit = [&](const char* status) {
+    return metrics.MakeCounter("longbow_rate_limit_requests_total", "Calls that met a limit of rate or number",
+                               {{"status", status}});
+  };
+  rate_allowed = rate_limit("allowed");
+  rate_throttled = rate_limit("throttled");
+  queue_age_refusals = metrics.MakeCounter("longbow_queue_age_refusals_total",
+                                           "Calls refused because their client's older ones had waited too long");
   put_payload_size_bytes =
       metrics.MakeHistogram("longbow_doput_payload_size_bytes", "Size of one put message", SizeBuckets());
   search_seconds = metrics.MakeHistogram("longbow_vector_search_latency_seconds",

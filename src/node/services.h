@@ -18,6 +18,7 @@
 #include "base/thread_pool.h"
 #include "engine/snapshot_jobs.h"
 #include "engine/store.h"
+#include "node/pacer.h"
 #include "node/store_access.h"
 #include "wire/block_cache.h"
 
@@ -43,6 +44,9 @@ class RequestMetrics {
   Counter rows_got;
   Counter unauthenticated;
   Counter permission_denied;
+  Counter rate_allowed;
+  Counter rate_throttled;
+  Counter queue_age_refusals;
   Histogram put_payload_size_bytes;
   Histogram search_seconds;
 
@@ -76,6 +80,11 @@ struct SharedServices {
   const std::shared_ptr<wire::BlockCache> receive_cache;  // of all streams
   const size_t stream_unacknowledged_max_bytes;           // of one put stream before it is read on
   const access::KeyRing& keys;
+  NamespaceQuotas& quotas;
+  const std::shared_ptr<access::Meter> meter;  // of the whole node; null: no limits
+  Pacer& pacer;
+  const std::chrono::milliseconds max_queue_age;  // 0: any
+  const uint64_t max_call_memory_bytes;           // 0: any
 
   // OK if the node takes all requests, else what is wrong: what /readyz and gRPC health say.
   Status Readiness() const { return draining.load() ? Unavailable("the server is stopping") : store.WriteHealth(); }
@@ -83,10 +92,11 @@ struct SharedServices {
 
 // What one call may work with: the same, but the store as its caller may use it. A value of the call.
 struct Services {
-  Services(SharedServices& all, access::Caller from)
+  Services(SharedServices& all, access::Caller from, std::shared_ptr<access::OpenCall> call)
       : shared(all),
         caller(std::move(from)),
-        store(all.store, caller.grant),
+        open(std::move(call)),
+        store(all.store, all.quotas, caller.grant),
         snapshots(all.snapshots),
         search_pool(all.search_pool),
         write_pool(all.write_pool),
@@ -98,6 +108,7 @@ struct Services {
 
   SharedServices& shared;
   const access::Caller caller;
+  const std::shared_ptr<access::OpenCall> open;  // counts this call; null: not counted
   const StoreAccess store;
   engine::SnapshotJobs& snapshots;
   ThreadPool& search_pool;

@@ -1,10 +1,46 @@
 #include "node/store_access.h"
 
+#include <arrow/api.h>
+
+#include <algorithm>
+#include <mutex>
+
 #include "engine/dataset_name.h"
 
 namespace longbow::node {
 
 using access::Right;
+
+namespace {
+
+void AddTo(NamespaceUsage& usage, const engine::Collection& collection) {
+  const std::shared_ptr<const engine::View> view = collection.shard.Pin();
+  ++usage.datasets;
+  usage.rows += view->live_rows;
+  if (view->end_ordinal > 0) {
+    const double share = static_cast<double>(view->live_rows) / static_cast<double>(view->end_ordinal);
+    usage.bytes += static_cast<uint64_t>(static_cast<double>(view->size_bytes) * share);
+  }
+}
+
+}  // namespace
+
+NamespaceUsage UsageOf(const engine::Store& store, const std::string& name_space) {
+  NamespaceUsage usage;
+  for (const auto& collection : store.List()) {
+    if (engine::NamespaceOf(collection->name) == name_space) {
+      AddTo(usage, *collection);
+    }
+  }
+  return usage;
+}
+
+void AddUsage(const std::vector<std::shared_ptr<engine::Collection>>& collections,
+              std::map<std::string, NamespaceUsage>* by_name) {
+  for (const auto& collection : collections) {
+    AddTo((*by_name)[engine::NamespaceOf(collection->name)], *collection);
+  }
+}
 
 Status StoreAccess::MayUseNamespace(const std::string& name, Right right) const {
   LB_TRY(grant_.AllowNamespace(name));
@@ -47,6 +83,16 @@ Result<size_t> StoreAccess::CountCollections(const std::string& name_space) cons
   return store_->CountCollections(name_space);
 }
 
+Result<NamespaceUsage> StoreAccess::Usage(const std::string& name_space) const {
+  LB_TRY(MayUseNamespace(name_space, Right::kRead));
+  const NamespaceUsage usage = UsageOf(*store_, name_space);
+  const std::vector<std::string> names = usage.datasets > 0 ? std::vector<std::string>() : store_->Namespaces();
+  if (usage.datasets == 0 && !std::binary_search(names.begin(), names.end(), name_space)) {
+    return NotFound("namespace not found: " + name_space);
+  }
+  return usage;
+}
+
 Result<std::vector<engine::QueryResult>> StoreAccess::Search(const SearchRequest& request,
                                                              const Cancellation* cancellation) const {
   LB_TRY(MayUse(request.collection, Right::kRead));
@@ -61,10 +107,29 @@ Result<std::vector<Hit>> StoreAccess::SearchById(const std::string& collection, 
 
 void StoreAccess::Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation,
                       engine::Store::Done done) const {
-  if (Status status = MayUse(collection, Right::kWrite); !status.ok()) {
-    return done(std::move(status));
+  const std::string name = engine::CanonicalName(collection);
+  const std::string name_space = engine::NamespaceOf(name);
+  const auto quota = std::make_shared<NamespaceQuotas::Grant>();
+  std::unique_lock making(quotas_->making_mu(), std::defer_lock);
+  const Status admitted = [&]() -> Status {
+    LB_TRY(MayUse(collection, Right::kWrite));
+    LB_TRY(quotas_->Admit(name_space, static_cast<uint64_t>(batch.rows->num_rows()), TotalSize(batch.encoded),
+                          quota.get()));
+    if (quotas_->LimitsDatasets(name_space) && !store_->Find(name).ok()) {
+      making.lock();  // the store makes the dataset before Put returns
+      if (!store_->Find(name).ok()) {
+        return quotas_->AdmitDataset(name_space, [&] { return store_->CountCollections(name_space); });
+      }
+    }
+    return {};
+  }();
+  if (!admitted.ok()) {
+    return done(admitted);
   }
-  store_->Put(collection, std::move(batch), cancellation, std::move(done));
+  store_->Put(collection, std::move(batch), cancellation, [quota, done = std::move(done)](Status status) {
+    quota->End(status.ok());
+    done(std::move(status));
+  });
 }
 
 Status StoreAccess::Delete(const std::string& collection, const std::vector<std::string>& ids) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,15 +13,22 @@
 #include "base/cancellation.h"
 #include "base/status.h"
 #include "engine/store.h"
+#include "node/namespace_quotas.h"
 
 namespace longbow::node {
+
+// What the datasets of a namespace hold. A pass over the names of all.
+NamespaceUsage UsageOf(const engine::Store& store, const std::string& name_space);
+void AddUsage(const std::vector<std::shared_ptr<engine::Collection>>& collections,
+              std::map<std::string, NamespaceUsage>* by_name);
 
 // The functions of engine::Store, each with the right that it takes. PERMISSION_DENIED, before anything is looked up,
 // for a dataset or namespace of others: whether it exists stays unknown. Lists hold what the caller may see. Thread
 // safe.
 class StoreAccess {
  public:
-  StoreAccess(engine::Store& store, access::Grant grant) : store_(&store), grant_(std::move(grant)) {}
+  StoreAccess(engine::Store& store, NamespaceQuotas& quotas, access::Grant grant)
+      : store_(&store), quotas_(&quotas), grant_(std::move(grant)) {}
 
   const access::Grant& grant() const { return grant_; }
 
@@ -30,11 +38,13 @@ class StoreAccess {
   std::vector<std::string> Namespaces() const;
   // PERMISSION_DENIED or the count, which is 0 for namespaces that are not there.
   Result<size_t> CountCollections(const std::string& name_space) const;
+  // NOT_FOUND if there is no such namespace.
+  Result<NamespaceUsage> Usage(const std::string& name_space) const;
   Result<std::vector<engine::QueryResult>> Search(const SearchRequest& request, const Cancellation* cancellation) const;
   Result<std::vector<Hit>> SearchById(const std::string& collection, const std::string& id, int64_t k,
                                       const Cancellation* cancellation) const;
 
-  // ---- write ----
+  // ---- write, puts within the quota of the namespace: RESOURCE_EXHAUSTED ----
   void Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation,
            engine::Store::Done done) const;
   Status Delete(const std::string& collection, const std::vector<std::string>& ids) const;
@@ -58,6 +68,7 @@ class StoreAccess {
   Status MayRunNode(access::Right right) const;
 
   engine::Store* store_;
+  NamespaceQuotas* quotas_;
   access::Grant grant_;
 };
 

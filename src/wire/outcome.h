@@ -6,6 +6,8 @@
 
 namespace longbow::wire {
 
+// With RESOURCE_EXHAUSTED that passes by itself comes the trailer grpc-retry-pushback-ms, which gRPC's clients obey
+// where a retry policy is set (gRFC A6).
 net::Outcome ToOutcome(const Status& status);
 
 }  // namespace longbow::wire

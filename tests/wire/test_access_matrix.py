@@ -75,7 +75,11 @@ def search_body(**more: object) -> Callable[[str, str], list[bytes]]:
     return body(dataset="DATASET", vector=[1, 0, 0, 0], k=1, **more)
 
 
-SEARCH, HEALTH, REFLECTION = "/longbow.v1.SearchService/", "/grpc.health.v1.Health/", "ServerReflection/ServerReflectionInfo"
+SEARCH, HEALTH, REFLECTION = (
+    "/longbow.v1.SearchService/",
+    "/grpc.health.v1.Health/",
+    "ServerReflection/ServerReflectionInfo",
+)
 SNAPSHOTS = ("FAILED_PRECONDITION", "NOT_FOUND", "INVALID_ARGUMENT")  # this server keeps none
 ROWS = {
     SERVICE + "DoGet": Row("read", "dataset", lambda dataset, _: [field(1, dataset)]),
@@ -110,6 +114,7 @@ ROWS = {
     "ListNamespaces": Row("read", "visible", nothing),
     "GetTotalNamespaceCount": Row("read", "visible", nothing),
     "GetNamespaceDatasetCount": Row("read", "namespace", body(name="NAMESPACE")),
+    "NamespaceUsage": Row("read", "namespace", body(name="NAMESPACE")),
     "cluster-status": Row("read", "node", nothing, ("UNAVAILABLE",)),
     "ForceSnapshot": Row("admin", "node", nothing),
     "CreateSnapshot": Row("admin", "node", nothing, SNAPSHOTS),
