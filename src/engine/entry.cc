@@ -64,6 +64,33 @@ class Reader {
   bool failed_ = false;
 };
 
+void PutKeys(std::string& out, const std::vector<RowKey>& keys) {
+  PutU32(out, static_cast<uint32_t>(keys.size()));
+  for (const RowKey& key : keys) {
+    out.push_back(static_cast<char>(key.index()));
+    if (const auto* number = std::get_if<uint64_t>(&key)) {
+      PutU64(out, *number);
+    } else {
+      PutText(out, std::get<std::string>(key));
+    }
+  }
+}
+
+Result<std::vector<RowKey>> KeysIn(std::string_view bytes, std::string_view what) {
+  Reader reader(bytes);
+  const uint64_t count = reader.Number(4);
+  std::vector<RowKey> keys;
+  for (uint64_t i = 0; i < count && !reader.failed(); ++i) {
+    if (reader.Number(1) == 0) {
+      keys.emplace_back(reader.Number(8));
+    } else {
+      keys.emplace_back(reader.Text());
+    }
+  }
+  LB_TRY(reader.Finish(what));
+  return keys;
+}
+
 // Small records only: rows are never joined.
 std::string Joined(const Slices& body) {
   std::string bytes;
@@ -155,32 +182,41 @@ Result<int64_t> DecodeExpire(const Slices& body) {
 
 Slice EncodeKeys(const std::vector<RowKey>& keys) {
   std::string bytes;
-  PutU32(bytes, static_cast<uint32_t>(keys.size()));
-  for (const RowKey& key : keys) {
-    bytes.push_back(static_cast<char>(key.index()));
-    if (const auto* number = std::get_if<uint64_t>(&key)) {
-      PutU64(bytes, *number);
-    } else {
-      PutText(bytes, std::get<std::string>(key));
-    }
-  }
+  PutKeys(bytes, keys);
   return Slice::Own(std::move(bytes));
 }
 
 Result<std::vector<RowKey>> DecodeKeys(const Slices& body) {
   const std::string bytes = Joined(body);
+  return KeysIn(bytes, "delete");
+}
+
+Result<Slice> EncodeUpdate(const UpdateEntry& entry) {
+  std::string keys;
+  PutKeys(keys, entry.keys);
+  LB_ASSIGN_ARROW(const auto sink, arrow::io::BufferOutputStream::Create());
+  LB_ASSIGN_ARROW(const auto writer, arrow::ipc::MakeStreamWriter(sink, entry.values->schema()));
+  LB_TRY_ARROW(writer->WriteRecordBatch(*entry.values));
+  LB_TRY_ARROW(writer->Close());
+  LB_ASSIGN_ARROW(const std::shared_ptr<arrow::Buffer> values, sink->Finish());
+  std::string bytes;
+  PutText(bytes, keys);
+  bytes.append(reinterpret_cast<const char*>(values->data()), static_cast<size_t>(values->size()));
+  return Slice::Own(std::move(bytes));
+}
+
+Result<UpdateEntry> DecodeUpdate(const Slices& body) {
+  std::string bytes = Joined(body);
   Reader reader(bytes);
-  const uint64_t count = reader.Number(4);
-  std::vector<RowKey> keys;
-  for (uint64_t i = 0; i < count && !reader.failed(); ++i) {
-    if (reader.Number(1) == 0) {
-      keys.emplace_back(reader.Number(8));
-    } else {
-      keys.emplace_back(reader.Text());
-    }
+  const std::string keys = reader.Text();
+  if (reader.failed()) {
+    return DataLoss("log record 'update' ends within its keys");
   }
-  LB_TRY(reader.Finish("delete"));
-  return keys;
+  UpdateEntry entry;
+  LB_ASSIGN(entry.keys, KeysIn(keys, "update"));
+  // A string of their own: Arrow wants its buffers aligned.
+  LB_ASSIGN(entry.values, DecodeRows({Slice::Own(bytes.substr(keys.size() + sizeof(uint32_t)))}));
+  return entry;
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> DecodeRows(const Slices& body) {

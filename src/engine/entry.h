@@ -6,6 +6,9 @@
 //   kSetSchema         text schema: all of it, as it is from now on
 //   kExpire            u64 time, ns since 1970: rows whose end it is, or was, are deleted
 //   kDelete            u32 count, then per key: u8 0 + u64 number | u8 1 + text
+//   kUpdate            u32 size + what kDelete has: the rows; then an Arrow IPC stream with one batch: their new
+//   values,
+//                      one row for all of them, or one for each
 #pragma once
 
 #include <cstdint>
@@ -43,6 +46,13 @@ Result<int64_t> DecodeExpire(const Slices& body);
 
 Slice EncodeKeys(const std::vector<RowKey>& keys);
 Result<std::vector<RowKey>> DecodeKeys(const Slices& body);
+
+struct UpdateEntry {
+  std::vector<RowKey> keys;
+  std::shared_ptr<arrow::RecordBatch> values;
+};
+Result<Slice> EncodeUpdate(const UpdateEntry& entry);
+Result<UpdateEntry> DecodeUpdate(const Slices& body);
 
 // One Arrow IPC stream with one batch. Columns are views of `body`, which they keep alive.
 Result<std::shared_ptr<arrow::RecordBatch>> DecodeRows(const Slices& body);

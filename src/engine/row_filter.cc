@@ -1,6 +1,7 @@
 #include "engine/row_filter.h"
 
 #include <arrow/record_batch.h>
+#include <arrow/type.h>
 
 #include <algorithm>
 #include <bit>
@@ -94,6 +95,26 @@ Selection SelectLive(const View& view, const SegmentView& segment, const filter:
   }
   CountBits(&selection);
   return selection;
+}
+
+std::optional<std::vector<RowKey>> AskedIds(const CollectionSchema& schema, const Predicate& filter) {
+  const Predicate* leaf = &filter;
+  while (leaf->op == Predicate::Op::kAnd && leaf->children.size() == 1) {
+    leaf = &leaf->children.front();
+  }
+  const bool by_value = leaf->op == Predicate::Op::kEq || leaf->op == Predicate::Op::kIn;
+  if (!by_value || schema.id_column < 0 || leaf->field != schema.columns->field(schema.id_column)->name()) {
+    return std::nullopt;
+  }
+  std::vector<RowKey> keys;
+  for (const std::string& value : leaf->values) {
+    Result<RowKey> key = ParseKey(schema, value);
+    if (!key.ok()) {
+      return std::nullopt;  // let the predicate say what is wrong with the value
+    }
+    keys.push_back(std::move(*key));
+  }
+  return keys;
 }
 
 }  // namespace longbow::engine

@@ -44,4 +44,8 @@ std::shared_ptr<const Selection> SelectionOf(const SegmentView& segment, Segment
 // Rows of `segment` that live in `view` and pass the predicate.
 Selection SelectLive(const View& view, const SegmentView& segment, const filter::BoundPredicate& predicate);
 
+// The ids that are all a filter asks for (= or in on the id column), so that they can be looked up; none if it asks for
+// anything else.
+std::optional<std::vector<RowKey>> AskedIds(const CollectionSchema& schema, const Predicate& filter);
+
 }  // namespace longbow::engine

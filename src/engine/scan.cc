@@ -23,27 +23,6 @@ int64_t AverageRowBytes(const arrow::RecordBatch& rows) {
   return std::max<int64_t>(1, size_bytes / std::max<int64_t>(1, rows.num_rows()));
 }
 
-// The ids that are all a filter asks for; none if it asks for anything else.
-std::optional<std::vector<RowKey>> AskedIds(const CollectionSchema& schema, const Predicate& filter) {
-  const Predicate* leaf = &filter;
-  while (leaf->op == Predicate::Op::kAnd && leaf->children.size() == 1) {
-    leaf = &leaf->children.front();
-  }
-  const bool by_value = leaf->op == Predicate::Op::kEq || leaf->op == Predicate::Op::kIn;
-  if (!by_value || schema.id_column < 0 || leaf->field != schema.columns->field(schema.id_column)->name()) {
-    return std::nullopt;
-  }
-  std::vector<RowKey> keys;
-  for (const std::string& value : leaf->values) {
-    Result<RowKey> key = ParseKey(schema, value);
-    if (!key.ok()) {
-      return std::nullopt;  // let the predicate say what is wrong with the value
-    }
-    keys.push_back(std::move(*key));
-  }
-  return keys;
-}
-
 }  // namespace
 
 ScanCursor::ScanCursor(std::shared_ptr<const View> view, filter::BoundPredicate predicate,
@@ -63,7 +42,45 @@ Result<std::unique_ptr<ScanCursor>> ScanCursor::Open(const Shard& shard, const S
   }
   std::unique_ptr<ScanCursor> cursor(new ScanCursor(std::move(view), std::move(predicate), request.limit));
   cursor->ordinals_ = std::move(ordinals);
+  if (request.cursor) {
+    LB_TRY(cursor->BeginAt(shard, request));
+  }
   return cursor;
+}
+
+Status ScanCursor::BeginAt(const Shard& shard, const ScanRequest& request) {
+  paged_ = true;
+  position_.kind = PageKind::kScan;
+  position_.shard = shard.id();
+  position_.schema_version = view_->schema->version;
+  position_.request = FingerprintOf(request.filter);
+  if (!request.cursor->empty()) {
+    LB_ASSIGN(position_, DecodePage(*request.cursor, position_));
+    first_ordinal_ = position_.ordinal;
+  }
+  return {};
+}
+
+Result<std::string> ScanCursor::PageCursor() {
+  LB_TRY(LoadNextChunk());
+  return pending_ == nullptr ? std::string() : EncodePage(position_);
+}
+
+// Of a paged scan: takes rows of earlier pages out, and notes which are left.
+void ScanCursor::SkipBefore(const SegmentView& segment, const Chunk& chunk, Selection* wanted) {
+  pending_ordinals_.clear();
+  for (size_t word = 0; word < wanted->bits.size(); ++word) {
+    for (uint64_t rest = wanted->bits[word]; rest != 0; rest &= rest - 1) {
+      const auto row = static_cast<uint32_t>(word * 64 + static_cast<size_t>(std::countr_zero(rest)));
+      const uint64_t ordinal = segment.segment->OrdinalOf(chunk.first_row + row);
+      if (ordinal < first_ordinal_) {
+        wanted->bits[word] &= ~(rest & -rest);
+        --wanted->count;
+      } else {
+        pending_ordinals_.push_back(ordinal);
+      }
+    }
+  }
 }
 
 Selection ScanCursor::Wanted(const SegmentView& segment, const Chunk& chunk) const {
@@ -144,7 +161,9 @@ void ScanCursor::EnterSegment(const SegmentView& segment) {
 Status ScanCursor::LoadNextChunk() {
   while (pending_ == nullptr && segment_ < view_->segments.size()) {
     const SegmentView& segment = view_->segments[segment_];
-    if (chunk_ == segment.chunks.count) {
+    const bool is_of_earlier_pages =
+        first_ordinal_ > 0 && segment.rows > 0 && segment.segment->OrdinalOf(segment.rows - 1) < first_ordinal_;
+    if (chunk_ == segment.chunks.count || is_of_earlier_pages) {
       ++segment_;
       chunk_ = 0;
       continue;
@@ -153,7 +172,13 @@ Status ScanCursor::LoadNextChunk() {
       EnterSegment(segment);
     }
     const Chunk& chunk = segment.chunks.begin()[chunk_++];
-    const Selection wanted = Wanted(segment, chunk);
+    if (first_ordinal_ > 0 && segment.segment->OrdinalOf(chunk.end_row() - 1) < first_ordinal_) {
+      continue;
+    }
+    Selection wanted = Wanted(segment, chunk);
+    if (paged_) {
+      SkipBefore(segment, chunk, &wanted);
+    }
     if (wanted.count > 0) {
       LB_ASSIGN(pending_, Take(chunk, wanted));
     }
@@ -185,6 +210,10 @@ Result<std::shared_ptr<arrow::RecordBatch>> ScanCursor::Next(const Cancellation*
     }
     const int64_t count = std::min(room, pending_->num_rows());
     parts.push_back(count == pending_->num_rows() ? pending_ : pending_->Slice(0, count));
+    if (paged_) {
+      const size_t next = pending_ordinals_.size() - static_cast<size_t>(pending_->num_rows() - count);
+      position_.ordinal = pending_ordinals_[next - 1] + 1;
+    }
     pending_ = count == pending_->num_rows() ? nullptr : pending_->Slice(count);
     rows += count;
     rows_left_ -= static_cast<uint64_t>(count);

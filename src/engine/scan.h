@@ -8,6 +8,7 @@
 
 #include "base/cancellation.h"
 #include "base/status.h"
+#include "engine/page_cursor.h"
 #include "engine/row_filter.h"
 #include "engine/shard.h"
 #include "engine/view.h"
@@ -32,6 +33,9 @@ class ScanCursor {
   const std::shared_ptr<arrow::Schema>& schema() const { return view_->schema->columns; }
   // Null at the end. CANCELLED or DEADLINE_EXCEEDED between batches when `cancellation` says so.
   Result<std::shared_ptr<arrow::RecordBatch>> Next(const Cancellation* cancellation);
+  // Of a paged scan: where to go on after the batch that Next gave last; empty if no row is left.
+  Result<std::string> PageCursor();
+  bool paged() const { return paged_; }
 
  private:
   ScanCursor(std::shared_ptr<const View> view, filter::BoundPredicate predicate, std::optional<uint64_t> limit);
@@ -40,6 +44,8 @@ class ScanCursor {
   Result<std::shared_ptr<arrow::RecordBatch>> Take(const Chunk& chunk, const Selection& wanted) const;
   void EnterSegment(const SegmentView& segment);
   Status LoadNextChunk();
+  Status BeginAt(const Shard& shard, const ScanRequest& request);
+  void SkipBefore(const SegmentView& segment, const Chunk& chunk, Selection* wanted);
 
   const std::shared_ptr<const View> view_;
   const filter::BoundPredicate predicate_;
@@ -52,6 +58,12 @@ class ScanCursor {
   size_t segment_ = 0;
   size_t chunk_ = 0;
   std::shared_ptr<arrow::RecordBatch> pending_;  // rest of the current chunk's wanted rows
+
+  // Of a paged scan: rows from the ordinal on.
+  bool paged_ = false;
+  uint64_t first_ordinal_ = 0;
+  PagePosition position_;                   // of the rows that Next gave; its ordinal is the next one
+  std::vector<uint64_t> pending_ordinals_;  // of the current chunk's wanted rows
 };
 
 }  // namespace longbow::engine

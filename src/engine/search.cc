@@ -10,22 +10,15 @@
 #include "base/limits.h"
 #include "engine/fetch.h"
 #include "engine/hybrid.h"
+#include "engine/search_page.h"
 #include "engine/segment_plan.h"
+#include "engine/vector_bytes.h"
 #include "index/flat_search.h"
 
 namespace longbow::engine {
 namespace {
 
 using index::Neighbor;
-
-struct Found {
-  double distance = 0;
-  uint64_t ordinal = 0;
-
-  friend bool operator<(const Found& a, const Found& b) {
-    return a.distance < b.distance || (a.distance == b.distance && a.ordinal < b.ordinal);
-  }
-};
 
 void Collect(const SegmentView& segment, const std::vector<Neighbor>& neighbors, std::vector<Found>* found) {
   for (const Neighbor& neighbor : neighbors) {
@@ -83,16 +76,34 @@ class QueryRun {
     return std::move(found_);
   }
 
-  // Those of the k nearest that are within the limit. Few rows are asked for first, and more as long as the last of
-  // them is still within: the search reaches as far as the limit, not as far as k.
-  Result<std::vector<Found>> NearestWithin(const index::TypedQuery& query, const NearnessLimit& limit) {
-    const uint32_t k_max = options_.k;
+  // Those of the k_max nearest that are within the limit, if there is one. Few rows are asked for first, and more as
+  // long as the last of them is still within: the search reaches as far as the limit, not as far as k.
+  Result<std::vector<Found>> NearestWithin(const index::TypedQuery& query, const NearnessLimit& limit, uint32_t k_max) {
+    if (!limit.any()) {
+      return Nearest(query, k_max);
+    }
     for (uint32_t k = std::min(k_max, std::max(options_.ef, kLimitedKFirst));;
          k = std::min(k_max, k * kLimitedKGrowth)) {
       LB_ASSIGN(std::vector<Found> found, Nearest(query, k));
       const bool complete = k == k_max || found.size() < k || !limit.Within(found.back().distance);
       if (complete) {
         std::erase_if(found, [&](const Found& row) { return !limit.Within(row.distance); });
+        return found;
+      }
+    }
+  }
+
+  // Of a paged search as many as the page has, and one more if there is one: rows of earlier pages, and what came in
+  // front of them since, do not count.
+  Result<std::vector<Found>> NearestOnPage(const index::TypedQuery& query, const NearnessLimit& limit,
+                                           const SearchPage& page) {
+    const auto k_max =
+        static_cast<uint32_t>(std::min<uint64_t>(std::max<uint64_t>(view_.rows, 1), limits::kSearchKMax + 1));
+    for (uint32_t k = options_.k;; k = std::min(k_max, 2 * k)) {
+      LB_ASSIGN(std::vector<Found> found, NearestWithin(query, limit, k));
+      const bool is_all = found.size() < k || k >= k_max;
+      page.DropEarlier(&found);
+      if (!page.paged() || is_all || page.IsMoreThan(found)) {
         return found;
       }
     }
@@ -264,21 +275,25 @@ Status CheckRequest(const View& view, const SearchRequest& request) {
     return InvalidArgument("alpha must be 0 to 1, or negative for a choice by the words; got " +
                            std::to_string(request.alpha));
   }
+  if (request.cursor && (AsksForWords(request) || request.vectors.size() != 1)) {
+    return InvalidArgument("cursor: pages are those of one vector, without words: fused lists change with k");
+  }
   if (AsksForWords(request)) {
     if (request.radius || request.score_min) {
       return InvalidArgument(
           "radius and score_min are for searches by vector alone: leave text_query out, or set alpha to 1");
     }
     if (!AsksForVectors(request)) {
-      return request.include_vectors && schema.vector_column < 0
-                 ? FailedPrecondition("include_vectors: dataset '" + request.collection + "' has no vector column")
-                 : Status();
+      return request.include_vectors ? CheckVectorFormat(schema, request.vector_format) : Status();
     }
   }
   if (schema.vector_column < 0) {
     return FailedPrecondition("index not initialized: dataset '" + request.collection + "' has no vector column");
   }
   LB_TRY(CheckLimits(request, schema.metric));
+  if (request.include_vectors) {
+    LB_TRY(CheckVectorFormat(schema, request.vector_format));
+  }
   if (request.vectors.empty()) {
     return InvalidArgument("no query vector provided");
   }
@@ -315,17 +330,6 @@ const Chunk& ChunkOf(const View& view, uint64_t ordinal, int64_t* row_in_chunk) 
   return chunk;
 }
 
-std::string VectorBytes(const View& view, uint64_t ordinal) {
-  int64_t row = 0;
-  const Chunk& chunk = ChunkOf(view, ordinal, &row);
-  const auto& column = static_cast<const arrow::FixedSizeListArray&>(*chunk.rows->column(view.schema->vector_column));
-  const arrow::ArrayData& elements = *column.values()->data();
-  const int width = static_cast<const arrow::FixedWidthType&>(*elements.type).bit_width() / 8;
-  const uint8_t* bytes = elements.buffers[1]->data() + (elements.offset + column.value_offset(row)) * width;
-  return {reinterpret_cast<const char*>(bytes),
-          static_cast<size_t>(view.schema->dimension) * static_cast<size_t>(width)};
-}
-
 // `fields`: of request.columns.
 Result<QueryResult> Present(const View& view, const SearchRequest& request, const std::vector<int>& fields,
                             const std::vector<RankedRow>& rows) {
@@ -341,7 +345,7 @@ Result<QueryResult> Present(const View& view, const SearchRequest& request, cons
   for (const RankedRow& row : rows) {
     result.hits.push_back({ShownIdOf(view, row.ordinal), row.ordinal, row.score});
     if (request.include_vectors) {
-      result.vectors.push_back(VectorBytes(view, row.ordinal));
+      result.vectors.push_back(VectorBytes(view, row.ordinal, request.vector_format));
     }
   }
   return result;
@@ -395,13 +399,15 @@ Result<QueryVector> VectorOf(const View& view, uint64_t ordinal) {
 }
 
 Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& request, const SearchDefaults& defaults,
-                                        const Cancellation* cancellation) {
+                                        const Cancellation* cancellation, ShardId shard) {
   LB_TRY(CheckRequest(view, request));
   LB_ASSIGN(const std::vector<int> fields, FieldsOf(*view.schema, request.columns));
   LB_ASSIGN(const filter::BoundPredicate predicate,
             filter::BoundPredicate::Bind(request.filter, *view.schema->columns));
+  LB_ASSIGN(const SearchPage page, SearchPage::Of(view, shard, request));
+  const NearnessLimit limit{view.schema->metric, request.radius, request.score_min};
   // Of two lists the better halves are fused.
-  const uint64_t wanted = static_cast<uint64_t>(request.k) * (AsksForWords(request) ? 2 : 1);
+  const uint64_t wanted = AsksForWords(request) ? static_cast<uint64_t>(request.k) * 2 : page.wanted_rows(limit.any());
   index::SearchOptions options;
   options.k = static_cast<uint32_t>(std::min<uint64_t>(wanted, std::max<uint64_t>(view.rows, 1)));
   const double recall_target = request.recall_target.value_or(0);
@@ -429,7 +435,6 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
       plans.push_back(PlanSegment(segment, predicate, plan_request));
     }
   }
-  const NearnessLimit limit{view.schema->metric, request.radius, request.score_min};
 
   std::vector<QueryResult> results;
   results.reserve(request.vectors.size());
@@ -445,14 +450,17 @@ Result<std::vector<QueryResult>> Search(const View& view, const SearchRequest& r
     LB_ASSIGN(const index::TypedQuery query,
               index::TypedQuery::For(view.schema->element, view.schema->metric, numbers));
     QueryRun run(view, plans, plan_request, options, explanation ? &*explanation : nullptr);
-    LB_ASSIGN(const std::vector<Found> found,
-              limit.any() ? run.NearestWithin(query, limit) : run.Nearest(query, options.k));
+    LB_ASSIGN(std::vector<Found> found, run.NearestOnPage(query, limit, page));
+    const bool truncated = limit.any() && page.IsMoreThan(found);
+    std::string next_page = AsksForWords(request) ? std::string() : page.Cut(&found);
     NoteQuery(plans, numbers, plan_request);
     std::vector<RankedRow> rows = Ranked(view.schema->metric, found);
     if (AsksForWords(request)) {
       rows = Fuse(request, rows, words);
     }
     LB_ASSIGN(QueryResult result, Present(view, request, fields, rows));
+    result.truncated = truncated;
+    result.cursor = std::move(next_page);
     results.push_back(std::move(result));
     if (explanation) {
       explanation->total_us =

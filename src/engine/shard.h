@@ -39,6 +39,11 @@ class Shard {
   void StageRows(std::shared_ptr<arrow::RecordBatch> rows);
   // Deletes the rows that hold these ids now; unknown and dead ones are passed over.
   void ApplyDelete(const std::vector<RowKey>& keys, LogIndex index);
+  // Gives the rows that hold these ids now other values for some columns: row i those of row i of `values`, or all of
+  // them those of its only row. Each is written anew at the end, with its id and vector, as if it had been put again;
+  // unknown and dead ones are passed over. `values` fit the schema (CheckPayload). Errors as ApplyRows.
+  Status ApplyUpdate(const std::vector<RowKey>& keys, const arrow::RecordBatch& values, LogIndex index,
+                     int64_t update_time_ns);
   // Deletes the rows that end by `time_ns`.
   void ApplyExpire(int64_t time_ns, LogIndex index);
   // The schema from now on, made from the one before. Errors as ApplyRows.
@@ -88,6 +93,11 @@ class Shard {
     std::shared_ptr<Segment> segment;          // whose place for them has their vectors; null: none has
   };
   std::optional<Staged> TakeStaged(const arrow::RecordBatch& rows);
+  struct RowPlace {
+    const Segment* segment;
+    uint32_t row;
+  };
+  std::optional<RowPlace> PlaceOf(const RowKey& key) const;
   Status Append(const std::shared_ptr<arrow::RecordBatch>& rows, const std::optional<Staged>& staged);
   void EndIfWorth(uint64_t worth_bytes);
   void SetIds(uint64_t first_ordinal, const arrow::RecordBatch& rows, uint64_t version);

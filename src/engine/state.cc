@@ -21,6 +21,7 @@ Status State::Apply(const storage::LogRecord& record, const Proposed& proposed) 
     case RecordKind::kDelete:
     case RecordKind::kSetSchema:
     case RecordKind::kExpire:
+    case RecordKind::kUpdate:
       LB_TRY(ApplyToShard(record, proposed));
       break;
     case RecordKind::kCreateCollection:
@@ -64,6 +65,10 @@ Status State::ApplyToShard(const storage::LogRecord& record, const Proposed& pro
     LB_ASSIGN(const int64_t time_ns, DecodeExpire(record.body));
     collection.shard.ApplyExpire(time_ns, record.index);
     return {};
+  }
+  if (record.kind == RecordKind::kUpdate) {
+    LB_ASSIGN(const UpdateEntry entry, DecodeUpdate(record.body));
+    return collection.shard.ApplyUpdate(entry.keys, *entry.values, record.index, record.time_ns);
   }
   if (record.kind == RecordKind::kSetSchema) {
     LB_ASSIGN(const std::shared_ptr<arrow::Schema> columns, DecodeSetSchema(record.body));

@@ -162,7 +162,8 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
     applier_->Enqueue({std::move(kept), std::move(proposed), std::move(durable),
                        [this, collection, done = std::move(done)](Status status) {
                          if (collection) {
-                           collection->entries_in_flight.fetch_sub(1, std::memory_order_relaxed);
+                           collection->entries_in_flight.fetch_sub(1, std::memory_order_release);
+                           collection->entries_in_flight.notify_all();
                          }
                          if (status.ok()) {
                            indexer_->Wake();
@@ -172,9 +173,10 @@ void Store::Propose(LogRecord record, Proposed proposed, const std::shared_ptr<C
   });
 }
 
-Status Store::ProposeAndWait(LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release) {
+Status Store::ProposeAndWait(LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release,
+                             const std::shared_ptr<Collection>& collection) {
   auto answer = std::make_shared<std::promise<Status>>();
-  Propose(std::move(record), std::move(proposed), nullptr,
+  Propose(std::move(record), std::move(proposed), collection,
           [answer](Status status) { answer->set_value(std::move(status)); });
   if (release != nullptr) {
     release->unlock();
@@ -346,7 +348,7 @@ Status Store::Delete(const std::string& name, const std::vector<std::string>& id
   record.shard = collection->shard.id();
   record.index = collection->last_index = collection->last_index.Next();
   record.body = {EncodeKeys(keys)};
-  LB_TRY(ProposeAndWait(std::move(record), {}, &order));
+  LB_TRY(ProposeAndWait(std::move(record), {}, &order, collection));
   metrics_.rows_deleted.Add(static_cast<double>(keys.size()));
   return {};
 }
@@ -416,30 +418,6 @@ Status Store::DropNamespace(const std::string& name) {
   std::unique_lock lock(catalog_mu_);
   namespaces_.erase(name);
   return {};
-}
-
-Result<std::vector<QueryResult>> Store::Search(const SearchRequest& request, const Cancellation* cancellation) const {
-  LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(request.collection));
-  collection->last_search.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
-  return engine::Search(*collection->shard.PinNow(), request, options_.search, cancellation);
-}
-
-Result<std::vector<Hit>> Store::SearchById(const std::string& name, const std::string& id, int64_t k,
-                                           const Cancellation* cancellation) const {
-  LB_ASSIGN(const std::shared_ptr<Collection> collection, Find(name));
-  LB_ASSIGN(const RowKey key, ParseKey(*collection->shard.Pin()->schema, id));
-  collection->last_search.store(std::chrono::steady_clock::now(), std::memory_order_relaxed);
-  const Shard::Located located = collection->shard.Locate(key);
-  if (!located.live) {
-    return NotFound("id " + id + " not found in dataset " + name);
-  }
-  SearchRequest request;
-  request.collection = name;
-  request.k = k;
-  LB_ASSIGN(QueryVector query, VectorOf(*located.view, *located.ordinal));
-  request.vectors.push_back(std::move(query));
-  LB_ASSIGN(std::vector<QueryResult> results, engine::Search(*located.view, request, options_.search, cancellation));
-  return std::move(results.front().hits);
 }
 
 void Store::UpdateGauges() {

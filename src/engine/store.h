@@ -35,6 +35,8 @@
 #include "engine/scratch_columns.h"
 #include "engine/search.h"
 #include "engine/store_metrics.h"
+#include "model/payload.h"
+#include "model/predicate.h"
 #include "model/row_batch.h"
 #include "storage/data_dir.h"
 #include "storage/log.h"
@@ -91,6 +93,17 @@ class Store {
   // Deletes rows by id; every id must have been put once, else NOT_FOUND `id 7 not found in dataset x` and nothing is
   // deleted.
   Status Delete(const std::string& collection, const std::vector<std::string>& ids);
+  // Deletes the live rows that pass a filter, by one entry; how many. They are those of all entries before it: what was
+  // acknowledged, or will be before it. INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED (too many ids for one entry).
+  Result<uint64_t> DeleteWhere(const std::string& collection, const Predicate& filter,
+                               const Cancellation* cancellation);
+  // Deletes the row with an ordinal, if it is alive. NOT_FOUND for one that no row has had.
+  Status DeleteOrdinal(const std::string& collection, uint64_t ordinal);
+  // Sets columns of rows, by one entry: of those with `ids` (NOT_FOUND if one is not alive), else of those that pass
+  // `filter`, as DeleteWhere. Ids and vectors stay; how many rows. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (a
+  // collection without ids, a row without vector), RESOURCE_EXHAUSTED (memory, too many rows).
+  Result<uint64_t> Update(const std::string& collection, const std::vector<std::string>& ids, const Predicate& filter,
+                          const std::vector<PayloadColumn>& values, const Cancellation* cancellation);
   // Rows put from now on live for `ttl_seconds`, 0: for ever, unless the expiry column of their row says otherwise;
   // `column`: which that is, if the collection has none yet (else `expires_at`). INVALID_ARGUMENT, NOT_FOUND.
   Status SetTtl(const std::string& collection, int64_t ttl_seconds, const std::optional<std::string>& column);
@@ -113,6 +126,9 @@ class Store {
   std::vector<std::string> Namespaces() const;  // with "default"; created ones and those of collections' names
   size_t CountCollections(const std::string& name_space) const;
   Result<std::vector<QueryResult>> Search(const SearchRequest& request, const Cancellation* cancellation) const;
+  // Live rows that pass a filter, exactly.
+  Result<uint64_t> Count(const std::string& collection, const Predicate& filter,
+                         const Cancellation* cancellation) const;
   // Nearest rows to a stored row, itself among them.
   Result<std::vector<Hit>> SearchById(const std::string& collection, const std::string& id, int64_t k,
                                       const Cancellation* cancellation) const;
@@ -149,7 +165,15 @@ class Store {
   // Queues an entry; the caller holds the mutex that orders entries of this kind.
   void Propose(storage::LogRecord record, Proposed proposed, const std::shared_ptr<Collection>& collection, Done done);
   // The same, and waits for the answer; `release`, if given, is unlocked once the entry has its place in the log.
-  Status ProposeAndWait(storage::LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release = nullptr);
+  // `collection`: whose rows it concerns, if those of one.
+  Status ProposeAndWait(storage::LogRecord record, Proposed proposed, std::unique_lock<std::mutex>* release = nullptr,
+                        const std::shared_ptr<Collection>& collection = nullptr);
+  // store_rows.cc
+  Result<std::unique_lock<std::mutex>> HoldWriters(Collection& collection, const std::string& name);
+  Status ProposeKeys(const std::shared_ptr<Collection>& collection, std::unique_lock<std::mutex>& order,
+                     storage::RecordKind kind, Slice body);
+  Status AdmitUpdate(const std::shared_ptr<Collection>& collection, uint64_t rows, const Cancellation* cancellation,
+                     MemoryBudget::Grant* grant);
   storage::LogOptions MakeLogOptions();
   // `even_unchanged`: also if no entry came since the last.
   Status WriteCheckpoint(bool even_unchanged);

@@ -49,7 +49,7 @@ Status Store::ExpireRows() {
     record.index = collection->last_index = collection->last_index.Next();
     record.body = {EncodeExpire(now_ns)};
     LB_KILL_POINT("expiry.begin");
-    LB_TRY(ProposeAndWait(std::move(record), {}, &order));
+    LB_TRY(ProposeAndWait(std::move(record), {}, &order, collection));
     LB_KILL_POINT("expiry.applied");
     metrics_.rows_expired.Add(static_cast<double>(collection->shard.Pin()->expired_rows - view->expired_rows));
   }

@@ -5,6 +5,7 @@ namespace longbow::engine {
 StoreMetrics::StoreMetrics(Metrics& metrics) {
   rows_put = metrics.MakeCounter("longbow_rows_put_total", "Rows acknowledged by puts");
   rows_deleted = metrics.MakeCounter("longbow_rows_deleted_total", "Ids acknowledged by deletes");
+  rows_updated = metrics.MakeCounter("longbow_rows_updated_total", "Rows acknowledged by updates of columns");
   rows_expired = metrics.MakeCounter("longbow_rows_expired_total", "Rows deleted because their time had come");
   log_writes = metrics.MakeCounter("longbow_wal_writes_total", "Entries made durable in the write-ahead log");
   log_write_errors =

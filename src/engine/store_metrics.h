@@ -13,6 +13,7 @@ struct StoreMetrics {
 
   Counter rows_put;
   Counter rows_deleted;
+  Counter rows_updated;
   Counter rows_expired;
   Counter log_writes;
   Counter log_write_errors;

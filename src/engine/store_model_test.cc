@@ -94,6 +94,11 @@ class Story {
 
   void Put(const std::string& name);
   void Delete(const std::string& name);
+  void DeleteWhere(const std::string& name);
+  void Update(const std::string& name);
+  void WriteSomething(const std::string& name);
+  // A filter for a few neighbouring ids, and those of them that live.
+  std::pair<Predicate, std::vector<int64_t>> SomeIds(const std::string& name);
   // Takes the change into the model if it was acknowledged. A refused one may come back with a restart: see pending_.
   void Settle(const std::string& name, const Status& status, Rows changed, std::vector<int64_t> gone);
 
@@ -282,6 +287,73 @@ void Story::Delete(const std::string& name) {
   Settle(name, store_->Delete(name, {std::to_string(id)}), {}, {id});
 }
 
+std::pair<Predicate, std::vector<int64_t>> Story::SomeIds(const std::string& name) {
+  const auto first = static_cast<int64_t>(random_.Below(kIds));
+  const int64_t last = first + static_cast<int64_t>(random_.Below(12));
+  Predicate filter{.op = Predicate::Op::kBetween,
+                   .field = "id",
+                   .values = {std::to_string(first), std::to_string(last)},
+                   .children = {}};
+  std::vector<int64_t> ids;
+  const Rows& rows = Living(name);
+  for (auto row = rows.lower_bound(first); row != rows.end() && row->first <= last; ++row) {
+    ids.push_back(row->first);
+  }
+  return {std::move(filter), std::move(ids)};
+}
+
+void Story::DeleteWhere(const std::string& name) {
+  const auto [filter, ids] = SomeIds(name);
+  if (!store_->Find(name).ok()) {
+    return;
+  }
+  const auto counted = store_->Count(name, filter, nullptr);
+  ASSERT_TRUE(counted.ok()) << counted.status().ToString();
+  ASSERT_EQ(*counted, ids.size()) << name;
+  const auto deleted = store_->DeleteWhere(name, filter, nullptr);
+  if (deleted.ok()) {
+    ASSERT_EQ(*deleted, ids.size()) << name;
+  }
+  Settle(name, deleted.status(), {}, ids);
+}
+
+// By filter, or by one id; ids, vectors and ends stay.
+void Story::Update(const std::string& name) {
+  auto [filter, ids] = SomeIds(name);
+  if (!store_->Find(name).ok() || ids.empty()) {
+    return;
+  }
+  std::vector<std::string> by_id;
+  if (random_.Below(2) == 0) {
+    ids.resize(1);
+    by_id = {std::to_string(ids.front())};
+  }
+  const std::string value = "updated " + std::to_string(random_.Next());
+  const auto updated = store_->Update(name, by_id, filter, {{"name", value}}, nullptr);
+  if (updated.ok()) {
+    ASSERT_EQ(*updated, ids.size()) << name;
+  }
+  Rows changed;
+  for (const int64_t id : ids) {
+    changed[id] = Living(name).at(id);
+    changed[id].row.name = value;
+  }
+  Settle(name, updated.status(), std::move(changed), {});
+}
+
+void Story::WriteSomething(const std::string& name) {
+  switch (random_.Below(8)) {
+    case 0:
+      return Delete(name);
+    case 1:
+      return DeleteWhere(name);
+    case 2:
+      return Update(name);
+    default:
+      return Put(name);
+  }
+}
+
 // The disk fails under writes; reads go on. Then it is back: either the log recovers, and nothing of what was refused
 // is ever seen again, or the process ends first, and the one write that met the failure may be there.
 void Story::FailAndRecover() {
@@ -290,7 +362,7 @@ void Story::FailAndRecover() {
   const uint64_t before = failures_;
   while (failures_ < before + 3) {
     const std::string name = AnyName();
-    random_.Below(5) == 0 ? Delete(name) : Put(name);
+    WriteSomething(name);
     ASSERT_FALSE(testing::Test::HasFatalFailure());
   }
   ASSERT_FALSE(store_->WriteHealth().ok());
@@ -317,10 +389,8 @@ void Story::LosePowerWhileWriting(uint64_t point) {
     const uint64_t dice = random_.Below(20);
     if (dice == 0) {
       (void)store_->Checkpoint();
-    } else if (dice < 5) {
-      Delete(name);
     } else {
-      Put(name);
+      WriteSomething(name);
     }
     ASSERT_FALSE(testing::Test::HasFatalFailure());
   }
@@ -331,10 +401,14 @@ void Story::Step() {
   const uint64_t dice = random_.Below(10'000);
   clock_.Advance(random_.Below(1'000) == 0 ? kLifeNs / 2 : 1'000'000'000);
   const std::string name = AnyName();
-  if (dice < 6'000) {
+  if (dice < 5'500) {
     Put(name);
-  } else if (dice < 7'800) {
+  } else if (dice < 6'700) {
     Delete(name);
+  } else if (dice < 6'900) {
+    DeleteWhere(name);
+  } else if (dice < 7'800) {
+    Update(name);
   } else if (dice < 9'920) {
     CheckOne(name);
   } else if (dice < 9'930) {

@@ -10,6 +10,7 @@
 #include "flight.pb.h"
 #include "node/job_actions.h"
 #include "node/json_answer.h"
+#include "node/row_actions.h"
 #include "node/searching.h"
 #include "node/snapshot_actions.h"
 #include "wire/flight_data.h"
@@ -32,8 +33,12 @@ Result<Answers> VectorSearch(Services& services, const std::string& body, const 
   Answers answers;
   for (const engine::QueryResult& result : results) {
     const auto hits = wire::HitBatch(result.hits, result.vectors, request.include_vectors, result.columns.get());
-    const auto explained = hits->ReplaceSchemaMetadata(ExplainedSchema(request, {&result, 1})->metadata());
-    LB_ASSIGN(std::string stream, wire::IpcStream(*explained));
+    const auto explained = ExplainedSchema(request, {&result, 1})->metadata();
+    const auto metadata = explained == nullptr ? arrow::key_value_metadata({}, {}) : explained->Copy();
+    if (const std::string page = PageMetadata(request, result); !page.empty()) {
+      metadata->Append(wire::kPageKey, page);
+    }
+    LB_ASSIGN(std::string stream, wire::IpcStream(*hits->ReplaceSchemaMetadata(metadata)));
     answers.push_back(std::move(stream));
   }
   return answers;
@@ -41,9 +46,15 @@ Result<Answers> VectorSearch(Services& services, const std::string& body, const 
 
 Result<Answers> VectorSearchById(Services& services, const std::string& body, const Cancellation* cancellation) {
   LB_ASSIGN(const wire::SearchByIdRequest request, wire::ParseSearchById(body));
-  LB_ASSIGN(const std::vector<Hit> hits,
-            services.store.SearchById(request.collection, request.id, request.k, cancellation));
-  return Answers{wire::HitsJson(hits)};
+  SearchRequest search;
+  search.collection = request.collection;
+  search.id = request.id;
+  search.k = request.k;
+  search.filter = request.filter;
+  search.include_vectors = request.include_vectors;
+  search.vector_format = VectorFormat::kFloat32;  // JSON's numbers
+  LB_ASSIGN(const std::vector<engine::QueryResult> results, Search(services, search, cancellation));
+  return Answers{wire::HitsJson(results.front().hits, results.front().vectors)};
 }
 
 Result<Answers> HybridSearch(Services& services, const std::string& body, const Cancellation* cancellation) {
@@ -78,12 +89,6 @@ Result<Answers> CheckReadiness(Services& services, const std::string& body, cons
                        " pending ingestion jobs";
   }
   return Answers{answer.dump()};
-}
-
-Result<Answers> Delete(Services& services, const std::string& body, const Cancellation*) {
-  LB_ASSIGN(const wire::DeleteRequest request, wire::ParseDelete(body));
-  LB_TRY(services.store.Delete(request.collection, request.ids));
-  return Answers{"deleted"};
 }
 
 Result<Answers> SetTtl(Services& services, const std::string& body, const Cancellation*) {
@@ -207,8 +212,11 @@ constexpr Action kActions[] = {
      HybridSearch,
      false},
     {{"check_readiness", Right::kRead, Scope::kDataset}, "State of the node or of one dataset", CheckReadiness, false},
-    {{"delete", Right::kWrite, Scope::kDataset}, "Deletes rows by id", Delete, true},
-    {{"Delete", Right::kWrite, Scope::kDataset}, "Same as delete", Delete, true},
+    {{"count", Right::kRead, Scope::kDataset}, "Number of rows, of those that pass a filter", CountRows, false},
+    {{"delete", Right::kWrite, Scope::kDataset}, "Deletes rows by id or by filter", DeleteRows, true},
+    {{"Delete", Right::kWrite, Scope::kDataset}, "Same as delete", DeleteRows, true},
+    {{"delete-vector", Right::kWrite, Scope::kDataset}, "Deletes a row by its ordinal", DeleteVector, true},
+    {{"update", Right::kWrite, Scope::kDataset}, "Sets columns of rows, by id or by filter", UpdateRows, true},
     {{"SetTtl", Right::kWrite, Scope::kDataset},
      "How long rows put from now on live, and by which column rows expire",
      SetTtl,

@@ -1,21 +1,9 @@
 #include "node/exchange_stream.h"
 
-#include <arrow/api.h>
-
-#include "node/query_rows.h"
-#include "wire/results.h"
-
 namespace longbow::node {
 namespace {
 
-// The contract has words of its own for binary searches.
-Status CheckSearchable(Services& services, const std::string& dataset) {
-  const auto found = services.store.Find(dataset);
-  if (!found.ok()) {
-    return found.status().code() == StatusCode::kNotFound ? NotFound("dataset not found: " + dataset) : found.status();
-  }
-  return (*found)->shard.Pin()->schema->vector_column >= 0 ? Status() : FailedPrecondition("dataset has no index");
-}
+constexpr size_t kAnswersWaitingMax = 64;  // messages that the client has not taken yet
 
 // The two things that a DoExchange may be.
 constexpr Verb kSearch{"DoExchange/VectorSearch", access::Right::kRead, Scope::kDataset};
@@ -27,7 +15,6 @@ std::vector<Verb> ExchangeVerbs() { return {kSearch, kIngest}; }
 
 ExchangeStream::ExchangeStream(std::shared_ptr<net::Call> call, const Services& given)
     : ServiceCall(std::move(call), given, "do_exchange"),
-      queries_(services().receive_cache),
       ingest_(
           services(), [this](const IngestStream::Ack& ack) { OnAck(ack); }, [this] { OnSettled(); }) {}
 
@@ -47,9 +34,7 @@ Status ExchangeStream::Handle(const net::Message& message) {
     LB_TRY(ChooseMode(data));
   }
   if (mode_ == Mode::kSearch) {
-    LB_TRY(HandleSearch(data));
-    call().Read();
-    return {};
+    return HandleSearch(data);
   }
   LB_ASSIGN(const bool read_on, ingest_.Feed(data, shared_from_this(), cancellation()));
   if (read_on) {
@@ -64,8 +49,11 @@ Status ExchangeStream::ChooseMode(const wire::FlightData& first) {
         "DoExchange needs a descriptor in its first message: cmd 'VectorSearch' or path ['ingest', <dataset>]");
   }
   const wire::Descriptor& descriptor = *first.descriptor;
-  if (descriptor.command == "VectorSearch") {
+  if (IsSearchCommand(descriptor.command)) {
+    LB_ASSIGN(SearchExchangeOptions options, SearchExchangeOptionsOf(descriptor.command));
+    search_ = std::make_unique<SearchExchange>(std::move(options), services());
     mode_ = Mode::kSearch;
+    is_search_.store(true, std::memory_order_release);
     return MayCall(kSearch, services().store.grant());
   }
   if (!descriptor.path.empty() && descriptor.path.front() == "ingest") {
@@ -82,32 +70,53 @@ Status ExchangeStream::ChooseMode(const wire::FlightData& first) {
       "merkle_node) are not in this version");
 }
 
+// Reads on before it searches, as far as more may be under way; decoding stays in order, since the next message comes
+// only after that.
 Status ExchangeStream::HandleSearch(const wire::FlightData& data) {
-  LB_ASSIGN(const std::optional<RowBatch> batch, queries_.Feed(data));
-  if (!batch) {
+  LB_ASSIGN(const std::optional<SearchExchange::Queries> queries, search_->Take(data));
+  if (!queries) {
+    call().Read();
     return {};
   }
-  LB_ASSIGN(const std::vector<SearchRequest> requests, QueriesOf(*batch->rows));
-  if (requests.empty()) {
-    return InvalidArgument("empty search request");
+  {
+    const std::lock_guard lock(flow_mu_);
+    ++in_flight_;
+    reading_ = false;
   }
-  searched_ = true;
-  for (const SearchRequest& request : requests) {
-    LB_TRY(CheckSearchable(services(), request.collection));
-    LB_ASSIGN(const std::vector<engine::QueryResult> results, Search(services(), request, cancellation()));
-    if (answers_ == nullptr) {
-      answers_ = std::make_unique<wire::BatchEncoder>(wire::HitSchema(false));
-      LB_ASSIGN(net::Message schema, answers_->Schema());
-      call().Send(std::move(schema));
-    }
-    const auto hits = wire::HitBatch(results.front().hits, {}, false);
-    // What came with the query goes back with its answer, so that a client can tell the answers apart.
-    LB_ASSIGN(std::vector<net::Message> messages, answers_->Batch(*hits, data.app_metadata.value_or("")));
-    for (net::Message& message : messages) {
-      call().Send(std::move(message));
-    }
+  ReadOn();
+  const Status status = search_->Answer(*queries, call(), cancellation());
+  {
+    const std::lock_guard lock(flow_mu_);
+    --in_flight_;
   }
+  LB_TRY(status);
+  ReadOn();
   return {};
+}
+
+// The next message, unless enough are under way, or answers wait for a client that does not take them; or the end.
+void ExchangeStream::ReadOn() {
+  bool at_end = false;
+  {
+    const std::lock_guard lock(flow_mu_);
+    at_end = half_closed_ && in_flight_ == 0;
+    const bool reads =
+        !half_closed_ && !reading_ && in_flight_ < search_->in_flight_max() && call().Waiting() < kAnswersWaitingMax;
+    if (!at_end && !reads) {
+      return;
+    }
+    reading_ = true;
+  }
+  if (at_end) {
+    return End(search_->took_any() ? Status() : InvalidArgument("empty search request"));
+  }
+  call().Read();
+}
+
+void ExchangeStream::OnDrain() {
+  if (is_search_.load(std::memory_order_acquire) && !ended()) {
+    ReadOn();
+  }
 }
 
 void ExchangeStream::OnAck(const IngestStream::Ack& ack) {
@@ -138,7 +147,11 @@ void ExchangeStream::OnEnd() {
       return End(InvalidArgument("DoExchange ended before its first message"));
     }
     if (mode_ == Mode::kSearch) {
-      return End(searched_ ? Status() : InvalidArgument("empty search request"));
+      {
+        const std::lock_guard lock(flow_mu_);
+        half_closed_ = true;
+      }
+      return ReadOn();
     }
     if (Status status = ingest_.Finish(shared_from_this(), cancellation()); !status.ok()) {
       return End(status);

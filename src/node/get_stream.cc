@@ -50,7 +50,7 @@ Status GetStream::AnswerSearch(const SearchRequest& request) {
   call().Send(std::move(schema));
   for (const engine::QueryResult& result : results) {
     const auto batch = wire::HitBatch(result.hits, result.vectors, request.include_vectors, result.columns.get());
-    LB_ASSIGN(std::vector<net::Message> messages, encoder_->Batch(*batch));
+    LB_ASSIGN(std::vector<net::Message> messages, encoder_->Batch(*batch, PageMetadata(request, result)));
     for (net::Message& one : messages) {
       call().Send(std::move(one));
     }
@@ -102,7 +102,12 @@ Result<bool> GetStream::SendSome() {
     if (rows == nullptr) {
       return true;
     }
-    LB_ASSIGN(std::vector<net::Message> messages, encoder_->Batch(*rows));
+    std::string page;
+    if (cursor_->paged()) {
+      LB_ASSIGN(const std::string next, cursor_->PageCursor());
+      page = wire::PageJson(next, std::nullopt);
+    }
+    LB_ASSIGN(std::vector<net::Message> messages, encoder_->Batch(*rows, page));
     for (net::Message& message : messages) {
       call().Send(std::move(message));
     }

@@ -86,12 +86,12 @@ Result<QueryVector> VectorAt(const arrow::Array& lists, int64_t row) {
 
 }  // namespace
 
-Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows) {
+Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows, const SearchRequest& defaults) {
   if (!rows.ValidateFull().ok()) {
     return InvalidArgument("invalid batch: " + rows.ValidateFull().message());
   }
   LB_ASSIGN(const ArrayPtr datasets, ColumnAs(rows, "dataset", arrow::utf8()));
-  if (datasets == nullptr) {
+  if (datasets == nullptr && defaults.collection.empty()) {
     return InvalidArgument("missing 'dataset' column");
   }
   const ArrayPtr vectors = rows.GetColumnByName("query_vector");
@@ -104,21 +104,27 @@ Result<std::vector<SearchRequest>> QueriesOf(const arrow::RecordBatch& rows) {
   LB_ASSIGN(const ArrayPtr ks, IntegersOf(rows, "k"));
   LB_ASSIGN(const ArrayPtr efs, IntegersOf(rows, "ef"));
   LB_ASSIGN(const ArrayPtr recall_targets, FloatsOf(rows, "recall_target"));
-  std::vector<SearchRequest> requests(static_cast<size_t>(rows.num_rows()));
+  std::vector<SearchRequest> requests(static_cast<size_t>(rows.num_rows()), defaults);
   for (int64_t row = 0; row < rows.num_rows(); ++row) {
     SearchRequest& request = requests[static_cast<size_t>(row)];
-    request.collection = static_cast<const arrow::StringArray&>(*datasets).GetString(row);
+    if (datasets != nullptr) {
+      request.collection = static_cast<const arrow::StringArray&>(*datasets).GetString(row);
+    }
     if (ks != nullptr) {
       request.k = static_cast<const arrow::Int64Array&>(*ks).Value(row);
     }
     if (efs != nullptr) {
       const int64_t ef = static_cast<const arrow::Int64Array&>(*efs).Value(row);
       request.ef = ef <= 0 ? 0 : static_cast<uint32_t>(std::min<int64_t>(ef, UINT32_MAX));
+      request.recall_target.reset();  // one takes the place of the other
     }
     const double target =
         recall_targets == nullptr ? 0 : static_cast<const arrow::DoubleArray&>(*recall_targets).Value(row);
     if (target != 0) {  // as an ef of 0: nothing was asked for
       request.recall_target = target;
+      if (efs == nullptr) {
+        request.ef = 0;
+      }
     }
     LB_ASSIGN(QueryVector query, VectorAt(*vectors, row));
     request.vectors.push_back(std::move(query));

@@ -18,6 +18,15 @@ Result<std::vector<engine::QueryResult>> Search(Services& services, const Search
   return results;
 }
 
+std::string PageMetadata(const SearchRequest& request, const engine::QueryResult& result) {
+  const bool limited = request.radius || request.score_min;
+  if (!limited && !request.cursor) {
+    return {};
+  }
+  return wire::PageJson(request.cursor ? std::optional(result.cursor) : std::nullopt,
+                        limited ? std::optional(result.truncated) : std::nullopt);
+}
+
 std::vector<const SearchExplanation*> ExplanationsOf(std::span<const engine::QueryResult> results) {
   std::vector<const SearchExplanation*> explanations;
   for (const engine::QueryResult& result : results) {

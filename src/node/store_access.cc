@@ -137,6 +137,30 @@ Status StoreAccess::Delete(const std::string& collection, const std::vector<std:
   return store_->Delete(collection, ids);
 }
 
+Result<uint64_t> StoreAccess::Count(const std::string& collection, const Predicate& filter,
+                                    const Cancellation* cancellation) const {
+  LB_TRY(MayUse(collection, Right::kRead));
+  return store_->Count(collection, filter, cancellation);
+}
+
+Result<uint64_t> StoreAccess::DeleteWhere(const std::string& collection, const Predicate& filter,
+                                          const Cancellation* cancellation) const {
+  LB_TRY(MayUse(collection, Right::kWrite));
+  return store_->DeleteWhere(collection, filter, cancellation);
+}
+
+Status StoreAccess::DeleteOrdinal(const std::string& collection, uint64_t ordinal) const {
+  LB_TRY(MayUse(collection, Right::kWrite));
+  return store_->DeleteOrdinal(collection, ordinal);
+}
+
+Result<uint64_t> StoreAccess::Update(const std::string& collection, const std::vector<std::string>& ids,
+                                     const Predicate& filter, const std::vector<PayloadColumn>& values,
+                                     const Cancellation* cancellation) const {
+  LB_TRY(MayUse(collection, Right::kWrite));
+  return store_->Update(collection, ids, filter, values, cancellation);
+}
+
 Status StoreAccess::SetTtl(const std::string& collection, int64_t ttl_seconds,
                            const std::optional<std::string>& column) const {
   LB_TRY(MayUse(collection, Right::kWrite));

@@ -43,11 +43,18 @@ class StoreAccess {
   Result<std::vector<engine::QueryResult>> Search(const SearchRequest& request, const Cancellation* cancellation) const;
   Result<std::vector<Hit>> SearchById(const std::string& collection, const std::string& id, int64_t k,
                                       const Cancellation* cancellation) const;
+  Result<uint64_t> Count(const std::string& collection, const Predicate& filter,
+                         const Cancellation* cancellation) const;
 
   // ---- write, puts within the quota of the namespace: RESOURCE_EXHAUSTED ----
   void Put(const std::string& collection, RowBatch batch, const Cancellation* cancellation,
            engine::Store::Done done) const;
   Status Delete(const std::string& collection, const std::vector<std::string>& ids) const;
+  Result<uint64_t> DeleteWhere(const std::string& collection, const Predicate& filter,
+                               const Cancellation* cancellation) const;
+  Status DeleteOrdinal(const std::string& collection, uint64_t ordinal) const;
+  Result<uint64_t> Update(const std::string& collection, const std::vector<std::string>& ids, const Predicate& filter,
+                          const std::vector<PayloadColumn>& values, const Cancellation* cancellation) const;
   Status SetTtl(const std::string& collection, int64_t ttl_seconds, const std::optional<std::string>& column) const;
   Status DropCollection(const std::string& name) const;
   Status CreateNamespace(const std::string& name) const;

@@ -35,6 +35,7 @@ enum class RecordKind : uint16_t {
   kDropNamespace = 6,
   kSetSchema = 7,
   kExpire = 8,
+  kUpdate = 9,
 };
 
 struct LogRecord {

@@ -118,6 +118,15 @@ void JsonReader::Id(std::string_view key, std::string* value) {
   }
 }
 
+void JsonReader::Name(std::string_view key, std::string_view alias, std::string* value) {
+  Text(alias, value);
+  Text(key, value);
+  if (value->size() > limits::kNameSizeMaxBytes) {
+    Fail("\"" + std::string(key) + "\" is too long: at most " + std::to_string(limits::kNameSizeMaxBytes) +
+         " bytes allowed, got " + std::to_string(value->size()));
+  }
+}
+
 std::optional<std::string> IdText(const simdjson::dom::element& value) {
   return value.is_string() || value.is_int64() || value.is_uint64() ? ScalarText(value) : std::nullopt;
 }

@@ -47,6 +47,9 @@ class JsonReader {
   // Text, or a whole number as its text: how ids travel.
   void Id(std::string_view key, std::string* value);
 
+  // The name of a dataset, under `key` or else `alias`; too long a one is an error.
+  void Name(std::string_view key, std::string_view alias, std::string* value);
+
   void Fail(const std::string& detail);
   Status Finish() const { return status_; }
 

@@ -17,7 +17,6 @@ using Element = simdjson::dom::element;
 constexpr char kTicket[] = "invalid ticket format";
 constexpr char kSearch[] = "invalid search request";
 constexpr char kSearchById[] = "invalid search-by-id request";
-constexpr char kDelete[] = "invalid delete request";
 constexpr char kSetTtl[] = "invalid SetTtl request";
 constexpr char kName[] = "invalid request";
 constexpr char kJob[] = "invalid job request";
@@ -28,13 +27,6 @@ void CheckName(JsonReader& reader, std::string_view key, const std::string& name
     reader.Fail("\"" + std::string(key) + "\" is too long: at most " + std::to_string(limits::kNameSizeMaxBytes) +
                 " bytes allowed, got " + std::to_string(name.size()));
   }
-}
-
-// `first`, else its alias.
-void ReadName(JsonReader& reader, std::string_view first, std::string_view alias, std::string* name) {
-  reader.Text(alias, name);
-  reader.Text(first, name);
-  CheckName(reader, first, *name);
 }
 
 // Whole numbers stay what they are, whatever their size. Returns what is wrong with any other.
@@ -100,14 +92,16 @@ void ReadVectors(JsonReader& reader, std::vector<QueryVector>* vectors) {
 void ReadVectorFormat(JsonReader& reader, VectorFormat* format) {
   std::string name;
   reader.Text("vector_format", &name);
-  if (name.empty() || name == "f32") {
+  if (name.empty()) {
+    *format = VectorFormat::kStored;
+  } else if (name == "f32") {
     *format = VectorFormat::kFloat32;
   } else if (name == "f16") {
     *format = VectorFormat::kFloat16;
-  } else if (name == "quantized") {
+  } else if (name == "quantized" || name == "sq8") {
     *format = VectorFormat::kQuantized;
   } else {
-    reader.Fail("unknown vector_format \"" + name + "\": use f32, f16 or quantized");
+    reader.Fail("unknown vector_format \"" + name + "\": use f32, f16, sq8 or quantized");
   }
 }
 
@@ -146,6 +140,12 @@ void ReadFusion(JsonReader& reader, Fusion* fusion) {
   }
 }
 
+void ReadCursor(JsonReader& reader, std::optional<std::string>* cursor) {
+  if (reader.Find("cursor")) {
+    reader.Text("cursor", &cursor->emplace());
+  }
+}
+
 void ReadOptionalNumber(JsonReader& reader, std::string_view key, std::optional<double>* value) {
   if (reader.Find(key)) {
     reader.Number(key, &value->emplace());
@@ -155,7 +155,7 @@ void ReadOptionalNumber(JsonReader& reader, std::string_view key, std::optional<
 Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std::string& what) {
   JsonReader reader(object, what);
   SearchRequest request;
-  ReadName(reader, "dataset", "name", &request.collection);
+  reader.Name("dataset", "name", &request.collection);
   ReadVectors(reader, &request.vectors);
   reader.Integer("k", &request.k);
   int64_t ef = 0;
@@ -176,6 +176,10 @@ Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std:
   reader.Bool("local_only", &request.local_only);
   ReadOptionalNumber(reader, "radius", &request.radius);
   ReadOptionalNumber(reader, "score_min", &request.score_min);
+  if (reader.Find("id")) {
+    reader.Id("id", &request.id.emplace());
+  }
+  ReadCursor(reader, &request.cursor);
   reader.Bool("explain", &request.explain);
   LB_TRY(reader.Finish());
   LB_ASSIGN(request.filter, ParseFilters(object, what));
@@ -185,9 +189,10 @@ Result<SearchRequest> ReadSearch(const simdjson::dom::object& object, const std:
 Result<ScanRequest> ReadScan(const simdjson::dom::object& object) {
   JsonReader reader(object, kTicket);
   ScanRequest request;
-  ReadName(reader, "name", "dataset", &request.collection);
+  reader.Name("name", "dataset", &request.collection);
   int64_t limit = 0;
   reader.Integer("limit", &limit);
+  ReadCursor(reader, &request.cursor);
   LB_TRY(reader.Finish());
   if (limit > 0) {  // clients that always send a limit send 0 for none
     request.limit = static_cast<uint64_t>(limit);
@@ -248,7 +253,7 @@ Result<SearchByIdRequest> ParseSearchById(std::string_view body) {
   LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSearchById));
   JsonReader reader(document.root(), kSearchById);
   SearchByIdRequest request;
-  ReadName(reader, "dataset", "name", &request.collection);
+  reader.Name("dataset", "name", &request.collection);
   if (!reader.Find("id")) {
     reader.Fail("\"id\" is missing");
   }
@@ -256,41 +261,7 @@ Result<SearchByIdRequest> ParseSearchById(std::string_view body) {
   reader.Integer("k", &request.k);
   reader.Bool("include_vectors", &request.include_vectors);
   LB_TRY(reader.Finish());
-  return request;
-}
-
-Result<DeleteRequest> ParseDelete(std::string_view body) {
-  LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kDelete));
-  JsonReader reader(document.root(), kDelete);
-  DeleteRequest request;
-  ReadName(reader, "dataset", "name", &request.collection);
-  if (request.collection.empty()) {
-    return InvalidArgument("missing dataset name");
-  }
-  if (reader.Find("id")) {
-    reader.Id("id", &request.ids.emplace_back());
-  }
-  if (const auto ids = reader.Find("ids")) {
-    simdjson::dom::array array;
-    if (ids->get_array().get(array) != simdjson::SUCCESS) {
-      reader.Fail("\"ids\" must be an array");
-    } else if (request.ids.size() + array.size() > limits::kIdsPerRequestMax) {
-      reader.Fail("at most " + std::to_string(limits::kIdsPerRequestMax) + " ids in one request");
-    } else {
-      for (const Element& element : array) {
-        auto id = IdText(element);
-        if (!id) {
-          reader.Fail("\"ids\" must hold strings or whole numbers");
-          break;
-        }
-        request.ids.push_back(std::move(*id));
-      }
-    }
-  }
-  LB_TRY(reader.Finish());
-  if (request.ids.empty()) {
-    return InvalidArgument(std::string(kDelete) + ": \"id\" is missing");
-  }
+  LB_ASSIGN(request.filter, ParseFilters(document.root(), kSearchById));
   return request;
 }
 
@@ -298,7 +269,7 @@ Result<SetTtlRequest> ParseSetTtl(std::string_view body) {
   LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSetTtl));
   JsonReader reader(document.root(), kSetTtl);
   SetTtlRequest request;
-  ReadName(reader, "dataset", "name", &request.collection);
+  reader.Name("dataset", "name", &request.collection);
   if (request.collection.empty()) {
     return InvalidArgument("missing dataset name");
   }
@@ -345,7 +316,7 @@ Result<SnapshotRequest> ParseSnapshot(std::string_view body) {
   }
   LB_ASSIGN(const JsonDocument document, JsonDocument::Parse(body, kSnapshot));
   JsonReader reader(document.root(), kSnapshot);
-  ReadName(reader, "dataset", "collection", &request.dataset);
+  reader.Name("dataset", "collection", &request.dataset);
   reader.Text("target", &request.target);
   CheckName(reader, "target", request.target);
   reader.Text("id", &request.id);

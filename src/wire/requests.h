@@ -33,14 +33,9 @@ struct SearchByIdRequest {
   std::string id;  // number or string on the wire
   int64_t k = 10;
   bool include_vectors = false;
+  Predicate filter;
 };
 Result<SearchByIdRequest> ParseSearchById(std::string_view body);
-
-struct DeleteRequest {
-  std::string collection;
-  std::vector<std::string> ids;  // from `id` or `ids`, numbers or strings
-};
-Result<DeleteRequest> ParseDelete(std::string_view body);
 
 // {"dataset", "ttl_seconds", "expires_at"}: the last may be missing. Whether the number makes sense is the store's
 // matter.

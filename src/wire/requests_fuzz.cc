@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "wire/requests.h"
+#include "wire/row_requests.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace longbow::wire;

@@ -1,4 +1,5 @@
 #include "wire/requests.h"
+#include "wire/row_requests.h"
 
 #include <gtest/gtest.h>
 
@@ -133,7 +134,7 @@ TEST(ParseTicket, SearchDefaults) {
   EXPECT_EQ(search.ef, 0u);
   EXPECT_EQ(search.alpha, 1.0);
   EXPECT_FALSE(search.include_vectors);
-  EXPECT_EQ(search.vector_format, VectorFormat::kFloat32);
+  EXPECT_EQ(search.vector_format, VectorFormat::kStored);
   EXPECT_TRUE(search.filter.MatchesAll());
   EXPECT_EQ(Search(R"({"search":{"dataset":"ds","text_query":"fox"}})").alpha, 0.5);
   EXPECT_EQ(Search(R"({"search":{"dataset":"ds","text_query":"fox","alpha":1}})").alpha, 1.0);
@@ -187,7 +188,7 @@ TEST(ParseSearch, RefusesBadValues) {
   refuse(R"({"recall_target":"high"})", "\"recall_target\" must be a number");
   refuse(R"({"alpha":"0.5"})", "\"alpha\" must be a number");
   refuse(R"({"include_vectors":"yes"})", "\"include_vectors\" must be true or false");
-  refuse(R"({"vector_format":"f64"})", "unknown vector_format \"f64\": use f32, f16 or quantized");
+  refuse(R"({"vector_format":"f64"})", "unknown vector_format \"f64\": use f32, f16, sq8 or quantized");
   refuse(R"({"dataset":7})", "\"dataset\" must be a string");
   std::string huge = "{\"vector\":[0";
   for (size_t i = 0; i < limits::kDimensionMax; ++i) {

@@ -8,6 +8,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace longbow::wire {
@@ -52,6 +53,28 @@ void AppendNumber(std::string* out, auto number) {
   out->append(text, std::to_chars(text, text + sizeof(text), number).ptr);
 }
 
+// JSON has no infinities; float64 beyond the range of float32 is one here.
+std::string VectorsJson(const std::vector<std::string>& vectors) {
+  std::string json;
+  for (const std::string& vector : vectors) {
+    json += json.empty() ? "[" : ",[";
+    for (size_t at = 0; at + sizeof(float) <= vector.size(); at += sizeof(float)) {
+      float number = 0;
+      std::memcpy(&number, vector.data() + at, sizeof(number));
+      if (at > 0) {
+        json += ",";
+      }
+      if (std::isfinite(number)) {
+        AppendNumber(&json, number);
+      } else {
+        json += "null";
+      }
+    }
+    json += "]";
+  }
+  return json;
+}
+
 }  // namespace
 
 std::shared_ptr<arrow::Schema> HitSchema(bool include_vectors, const arrow::RecordBatch* columns) {
@@ -92,7 +115,7 @@ std::shared_ptr<arrow::RecordBatch> HitBatch(const std::vector<Hit>& hits, const
   return arrow::RecordBatch::Make(HitSchema(include_vectors, columns), rows, std::move(arrays));
 }
 
-std::string HitsJson(const std::vector<Hit>& hits) {
+std::string HitsJson(const std::vector<Hit>& hits, const std::vector<std::string>& vectors) {
   std::string ids;
   std::string scores;
   for (const Hit& hit : hits) {
@@ -105,7 +128,22 @@ std::string HitsJson(const std::vector<Hit>& hits) {
       scores.append(separator).append("null");
     }
   }
-  return "{\"ids\":[" + ids + "],\"scores\":[" + scores + "]}";
+  std::string json = "{\"ids\":[" + ids + "],\"scores\":[" + scores + "]";
+  if (!vectors.empty()) {
+    json += ",\"vectors\":[" + VectorsJson(vectors) + "]";
+  }
+  return json + "}";
+}
+
+std::string PageJson(const std::optional<std::string>& cursor, const std::optional<bool>& truncated) {
+  nlohmann::json json = nlohmann::json::object();
+  if (cursor) {
+    json["cursor"] = *cursor;
+  }
+  if (truncated) {
+    json["truncated"] = *truncated;
+  }
+  return json.dump();
 }
 
 std::string HybridHitsJson(const std::vector<Hit>& hits) {

@@ -25,8 +25,8 @@ HITS = int(os.environ.get("LONGBOW_TEST_HITS", 3))
 LOAD_MAX_S = 15.0  # it ends with the server
 ROWS = 2_000
 # Reached only after the disk failed, seconds after the load, or by another command: src/storage/log_recover_test.cc,
-# src/engine/graph_kill_test.cc, src/engine/compaction_kill_test.cc and tests/snapshot/test_damage.py kill there.
-ELSEWHERE = ("log.recover.", "graph.", "compaction.", "expiry.", "restore.")
+# src/engine/graph_kill_test.cc, compaction_kill_test.cc and store_rows_test.cc beside it, and tests/snapshot/test_damage.py kill there.
+ELSEWHERE = ("log.recover.", "graph.", "compaction.", "expiry.", "restore.", "update.", "delete_where.")
 ONCE_A_START = ("log.open", "open.", "data_dir")
 FIRST_START_ONLY = "data_dir.formatted"
 OFTEN = ("log.group", "apply")
