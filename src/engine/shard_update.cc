@@ -18,19 +18,21 @@ constexpr size_t kCopiedRowsMax = 65'536;  // at a time
 Result<std::shared_ptr<arrow::Array>> CopyOfVectors(const CollectionSchema& schema, const Segment& segment,
                                                     const Chunk& chunk, const std::vector<int64_t>& rows) {
   const auto& type = schema.columns->field(schema.vector_column)->type();
-  const index::VectorRows& vectors = segment.vectors();
-  const size_t row_bytes = vectors.row_bytes();
+  const index::VectorRows& stored = segment.vectors();
+  const size_t row_bytes = stored.row_bytes();
   LB_ASSIGN_ARROW(std::shared_ptr<arrow::Buffer> bytes,
                   arrow::AllocateBuffer(static_cast<int64_t>(rows.size() * row_bytes)));
   uint8_t* out = bytes->mutable_data();
   for (const int64_t row : rows) {
-    std::memcpy(out, vectors.bytes(chunk.first_row + static_cast<uint32_t>(row)), row_bytes);
+    std::memcpy(out, stored.bytes(chunk.first_row + static_cast<uint32_t>(row)), row_bytes);
     out += row_bytes;
   }
   const auto count = static_cast<int64_t>(rows.size());
   const auto elements =
       arrow::ArrayData::Make(type->field(0)->type(), count * schema.dimension, {nullptr, std::move(bytes)}, 0);
-  return std::make_shared<arrow::FixedSizeListArray>(type, count, arrow::MakeArray(elements));
+  std::shared_ptr<arrow::Array> vectors =
+      std::make_shared<arrow::FixedSizeListArray>(type, count, arrow::MakeArray(elements));
+  return vectors;
 }
 
 // Rows of one chunk, with exactly the schema's columns.

@@ -85,7 +85,8 @@ Result<std::optional<SearchExchange::Queries>> SearchExchange::Take(const wire::
     return InvalidArgument("empty search request");
   }
   took_any_ = true;
-  return std::optional<Queries>({Grouped(std::move(requests)), std::string(data.app_metadata.value_or(""))});
+  Queries queries{Grouped(std::move(requests)), std::string(data.app_metadata.value_or(""))};
+  return std::optional<Queries>(std::move(queries));
 }
 
 Status SearchExchange::Answer(const Queries& queries, net::Call& call, const Cancellation* cancellation) {

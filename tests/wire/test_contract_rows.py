@@ -82,7 +82,12 @@ def test_delete_vector(any_port_client, raw, loaded):
         "NOT_FOUND", f"vector id 1000008 not found in dataset {loaded} (index len=300)"
     )
     raw.do_action("delete-vector", {"dataset": "nope", "vector_id": 1}).expect("NOT_FOUND", "dataset nope not found")
-    for body in ({"vector_id": 1}, {"dataset": loaded}, {"dataset": loaded, "vector_id": -1}, {"dataset": loaded, "vector_id": {}}):
+    for body in (
+        {"vector_id": 1},
+        {"dataset": loaded},
+        {"dataset": loaded, "vector_id": -1},
+        {"dataset": loaded, "vector_id": {}},
+    ):
         raw.do_action("delete-vector", body).expect("INVALID_ARGUMENT")
 
 
@@ -166,9 +171,9 @@ def test_a_killed_server_has_what_was_acknowledged(make_server, rng):
     with flight.connect(server.data_uri) as client:
         fc.put(client, "kept", fc.vector_table(rng.random((50, 4), np.float32), n=pa.array(np.zeros(50, np.int64))))
         assert update(client, "kept", filters=[{"field": "id", "op": "<", "value": 20}], set={"n": 1}) == 20
-        assert fc.action_json(client, "delete", {"dataset": "kept", "filters": [{"field": "id", "op": ">=", "value": 40}]}) == {
-            "deleted": 10
-        }
+        assert fc.action_json(
+            client, "delete", {"dataset": "kept", "filters": [{"field": "id", "op": ">=", "value": 40}]}
+        ) == {"deleted": 10}
     server.kill()
     server.start()
     with flight.connect(server.data_uri) as client:
