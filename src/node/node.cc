@@ -1,5 +1,7 @@
 #include "node/node.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -100,6 +102,8 @@ Node::Node(const ServeOptions& options, engine::StoreEnvironment environment)
 }
 
 Result<std::unique_ptr<Node>> Node::Start(const ServeOptions& options, engine::StoreEnvironment environment) {
+  // Protobuf would write a line to standard error for each malformed message. Whoever sent it is told.
+  google::protobuf::SetLogHandler(nullptr);
   std::unique_ptr<Node> node(new Node(options, environment));
   LB_TRY(node->StartMetricsPort());
   LB_TRY(node->OpenStore());

@@ -22,6 +22,9 @@ Result<JsonDocument> JsonDocument::Parse(std::string_view text, std::string_view
     return invalid("at most " + std::to_string(limits::kTicketSizeMaxBytes) + " bytes allowed, got " +
                    std::to_string(text.size()));
   }
+  if (text.empty()) {
+    text = "";  // simdjson copies from it, and nothing may come from null
+  }
   JsonDocument document;
   document.what_ = what;
   document.parser_ = std::make_unique<simdjson::dom::parser>();

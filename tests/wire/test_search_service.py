@@ -137,9 +137,11 @@ def test_bad_requests_say_what_is_wrong(service, notes, points):
     expect_error(lambda: service._search(request, timeout=5), bad, "at most")
 
 
-def test_malformed_messages_and_unknown_methods(service):
+def test_malformed_messages_and_unknown_methods(server, service):
     raw = service.channel.unary_unary("/longbow.v1.SearchService/Search", None, None)
-    expect_error(lambda: raw(b"\xff\xff\xff", timeout=5), grpc.StatusCode.INVALID_ARGUMENT, "malformed")
+    for malformed in (b"\xff\xff\xff", b"\x12\x02\xc3\x28"):  # no message; a name that is not UTF-8
+        expect_error(lambda: raw(malformed, timeout=5), grpc.StatusCode.INVALID_ARGUMENT, "malformed")  # noqa: B023
+    assert "protobuf" not in server.log()
     unknown = service.channel.unary_unary("/longbow.v1.SearchService/Find", None, None)
     expect_error(lambda: unknown(b"", timeout=5), grpc.StatusCode.UNIMPLEMENTED)
 
