@@ -24,7 +24,10 @@ Status Answer(Services& services, const std::string& bytes, const Cancellation* 
   LB_ASSIGN(const SearchRequest request, wire::ToSearchRequest(message));
   LB_ASSIGN(std::vector<engine::QueryResult> results, Search(services, request, cancellation));
   for (engine::QueryResult& result : results) {
-    LB_TRY(wire::AddHits(result.hits, std::move(result.vectors), result.columns.get(), response));
+    v1::Hits& hits = *response->add_results();
+    LB_TRY(wire::WriteHits(result.hits, std::move(result.vectors), result.columns.get(), &hits));
+    hits.set_truncated(result.truncated);
+    hits.set_cursor(std::move(result.cursor));
   }
   if (request.explain) {
     response->set_explanations(wire::ExplanationsJson(ExplanationsOf(results)));

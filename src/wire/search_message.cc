@@ -78,6 +78,22 @@ Result<std::vector<QueryVector>> VectorsOf(const v1::SearchRequest& message) {
   }
 }
 
+Result<VectorFormat> FormatOf(const v1::SearchRequest& message) {
+  switch (message.vector_format()) {
+    case v1::AS_STORED:
+      return VectorFormat::kStored;
+    case v1::F32:
+      return VectorFormat::kFloat32;
+    case v1::F16:
+      return VectorFormat::kFloat16;
+    case v1::SQ8:
+      return VectorFormat::kQuantized;
+    default:
+      return Invalid("unknown vector_format " + std::to_string(message.vector_format()) +
+                     ": use AS_STORED, F32, F16 or SQ8");
+  }
+}
+
 Status WriteIpc(const arrow::RecordBatch& columns, std::string* out) {
   const auto written = [&]() -> arrow::Result<std::shared_ptr<arrow::Buffer>> {
     ARROW_ASSIGN_OR_RAISE(const auto sink, arrow::io::BufferOutputStream::Create());
@@ -132,25 +148,31 @@ Result<SearchRequest> ToSearchRequest(const v1::SearchRequest& message) {
   if (message.has_score_min()) {
     request.score_min = message.score_min();
   }
+  if (message.has_id()) {
+    request.id = message.id();
+  }
+  if (message.has_cursor()) {
+    request.cursor = message.cursor();
+  }
   request.include_vectors = message.include_vectors();
+  LB_ASSIGN(request.vector_format, FormatOf(message));
   request.columns.assign(message.columns().begin(), message.columns().end());
   request.explain = message.explain();
   return request;
 }
 
-Status AddHits(const std::vector<Hit>& hits, std::vector<std::string> vectors, const arrow::RecordBatch* columns,
-               v1::SearchResponse* response) {
-  v1::Hits& answer = *response->add_results();
-  answer.mutable_ids()->Reserve(static_cast<int>(hits.size()));
-  answer.mutable_scores()->Reserve(static_cast<int>(hits.size()));
+Status WriteHits(const std::vector<Hit>& hits, std::vector<std::string> vectors, const arrow::RecordBatch* columns,
+                 v1::Hits* message) {
+  message->mutable_ids()->Reserve(static_cast<int>(hits.size()));
+  message->mutable_scores()->Reserve(static_cast<int>(hits.size()));
   for (const Hit& hit : hits) {
-    answer.add_ids(hit.id);
-    answer.add_scores(hit.score);
+    message->add_ids(hit.id);
+    message->add_scores(hit.score);
   }
   for (std::string& vector : vectors) {
-    answer.add_vectors(std::move(vector));
+    message->add_vectors(std::move(vector));
   }
-  return columns == nullptr ? Status() : WriteIpc(*columns, answer.mutable_columns());
+  return columns == nullptr ? Status() : WriteIpc(*columns, message->mutable_columns());
 }
 
 }  // namespace longbow::wire

@@ -14,8 +14,8 @@ namespace arrow {
 class RecordBatch;
 }
 namespace longbow::v1 {
+class Hits;
 class SearchRequest;
-class SearchResponse;
 }  // namespace longbow::v1
 
 namespace longbow::wire {
@@ -23,9 +23,9 @@ namespace longbow::wire {
 // INVALID_ARGUMENT "invalid search request: ..." for sizes that do not add up and for what Flight's JSON refuses too.
 Result<SearchRequest> ToSearchRequest(const v1::SearchRequest& message);
 
-// Adds the answer to one query vector. `vectors` as HitBatch takes them; `columns` may be null. INTERNAL if Arrow
-// cannot write the columns.
-Status AddHits(const std::vector<Hit>& hits, std::vector<std::string> vectors, const arrow::RecordBatch* columns,
-               v1::SearchResponse* response);
+// The answer to one query vector. `vectors` as HitBatch takes them; `columns` may be null. INTERNAL if Arrow cannot
+// write the columns.
+Status WriteHits(const std::vector<Hit>& hits, std::vector<std::string> vectors, const arrow::RecordBatch* columns,
+                 v1::Hits* message);
 
 }  // namespace longbow::wire

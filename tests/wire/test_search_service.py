@@ -102,6 +102,36 @@ def test_vectors_columns_and_explanations(service, notes, points):
     assert not plain.explanations and not plain.results[0].columns and not plain.results[0].vectors
 
 
+def test_formats_of_vectors(client, service, notes, points):
+    half = service.search(notes, points[4], k=1, include_vectors=True, vector_format=2).results[0]
+    assert np.frombuffer(half.vectors[0], np.float16).tolist() == points[4].astype(np.float16).tolist()
+    for number, name in ((0, None), (1, "f32"), (2, "f16"), (3, "sq8")):
+        native = service.search(notes, points[4], k=3, include_vectors=True, vector_format=number).results[0]
+        more = {"vector_format": name} if name else {}
+        table = fc.search_table(client, notes, points[4], 3, include_vectors=True, **more)
+        assert list(native.vectors) == table["vector"].to_pylist(), name
+
+
+def test_by_id_truncated_and_page_by_page(service, notes, points):
+    assert service.search(notes, id="17", k=3).results[0].ids[0] in (
+        17,
+        *service.search(notes, points[17]).results[0].ids,
+    )
+    assert service.search(notes, points[0], k=5, radius=100).results[0].truncated
+    assert not service.search(notes, points[0], k=ROWS, radius=100).results[0].truncated
+    seen, cursor = [], ""
+    while True:
+        page = service.search(notes, points[8], k=70, cursor=cursor).results[0]
+        seen += page.ids
+        cursor = page.cursor
+        if not cursor:
+            break
+    assert sorted(seen) == list(range(ROWS))
+    expect_error(
+        lambda: service.search(notes, points[8], k=70, cursor="nonsense"), grpc.StatusCode.INVALID_ARGUMENT, "cursor"
+    )
+
+
 @pytest.mark.parametrize("element", [np.float32, np.float64, np.int64])
 def test_elements_of_other_types(client, service, dataset, element):
     vectors = np.arange(40).reshape(10, 4).astype(np.int64) * 2**40 + 2**53 + 1
@@ -122,6 +152,7 @@ def test_bad_requests_say_what_is_wrong(service, notes, points):
     expect_error(lambda: service.search(notes, points[0], filter='[],"k":[1]'), bad, "one JSON value")
     expect_error(lambda: service.search(notes, points[0], filter='[{"field":"year"}]'), bad, "operator")
     expect_error(lambda: service.search(notes, points[0], fusion=7), bad, "fusion")
+    expect_error(lambda: service.search(notes, points[0], vector_format=9), bad, "vector_format")
     expect_error(lambda: service.search(notes, points[0], columns=["tilte"]), bad, 'no column "tilte"')
     expect_error(lambda: service.search(notes, np.full(DIM, np.nan, np.float32)), bad)
     expect_error(lambda: service.search(notes, np.full(DIM, 1e300)), bad, "float32")
