@@ -143,6 +143,9 @@ void DieAt(const std::string& point, const std::string& folder, const Round& rou
 class CompactionKillDeathTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(CompactionKillDeathTest, LosesNothing) {
+  if (!kForksMayStartThreads) {
+    GTEST_SKIP() << "not under ThreadSanitizer";
+  }
   const std::string point = GetParam();
   for (Round round; round.number < 4; ++round.number) {
     SCOPED_TRACE("round " + std::to_string(round.number));

@@ -75,6 +75,9 @@ void DieAt(const std::string& point, const std::string& folder) {
 
 // At the graph of each segment.
 TEST(GraphKillDeathTest, AtEveryStep) {
+  if (!kForksMayStartThreads) {
+    GTEST_SKIP() << "not under ThreadSanitizer";
+  }
   for (const char* point : {"graph.created", "graph.written", "graph.synced", "graph.named"}) {
     for (int nth = 1; nth <= 3; ++nth) {
       SCOPED_TRACE(std::string(point) + ":" + std::to_string(nth));

@@ -201,6 +201,9 @@ void DieAt(const std::string& point, const std::string& folder) {
 class StoreRowsKillDeathTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(StoreRowsKillDeathTest, AllOrNothing) {
+  if (!kForksMayStartThreads) {
+    GTEST_SKIP() << "not under ThreadSanitizer";
+  }
   const std::string point = GetParam();
   const std::string folder = testing::TempDir() + "longbow_rows_" + point + std::to_string(getpid());
   std::filesystem::remove_all(folder);

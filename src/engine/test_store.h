@@ -9,6 +9,13 @@
 
 namespace longbow::engine {
 
+// Whether a test may fork a copy of itself that starts threads and dies: ThreadSanitizer loses track of those.
+#ifdef __SANITIZE_THREAD__
+inline constexpr bool kForksMayStartThreads = false;
+#else
+inline constexpr bool kForksMayStartThreads = true;
+#endif
+
 // Small log files, and no checkpoint because of their size: it is written when the test says so.
 inline StoreOptions TestStoreOptions(const std::string& data_dir, uint32_t segment_rows_max) {
   StoreOptions options;
